@@ -1,0 +1,74 @@
+# Two commands for everyone: `make serve` and `make test`. Each sets up what it needs, once.
+#   make serve             the site at http://127.0.0.1:8000 (PORT=… for another)
+#   make test              lint, types, strict build, all tests, all cells of all pages
+#   make record            run all snippets and write what they gave (ONLY=vit for one)
+#   make test-full-size    run the full-size profile on published architectures (ONLY=vit; HUB=1 loads the hub's weights)
+#   make train NAME=…      train one checkpoint again
+#   make bench             measure verification and build; writes docs/outputs/bench.md
+#   make build             the static site, in site/
+#   make format            format and fix the code
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+export NO_MKDOCS_2_WARNING := 1
+
+PORT ?= 8000
+VENV ?= .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+WORKERS ?= 2
+READY := $(VENV)/.ready-$(shell cksum requirements.txt | cut -d' ' -f1)
+only = $(if $(ONLY),--only $(ONLY))
+
+.PHONY: serve test build record test-full-size train bench format lint check system
+
+serve: $(READY)
+	$(BIN)/mkdocs serve --strict --dev-addr 127.0.0.1:$(PORT) --watch snippets
+
+test: $(READY) system lint check
+	$(BIN)/mkdocs build --strict --quiet --site-dir site
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile
+
+build: $(READY) check
+	$(BIN)/mkdocs build --strict --site-dir site
+
+check: $(READY)
+	$(PY) -m livedocs check
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+record: $(READY)
+	$(PY) -m livedocs record $(only)
+
+test-full-size: $(READY)
+	$(PY) -m livedocs full-size $(only) $(if $(HUB),--hub)
+
+train: $(READY)
+	$(PY) -m training $(NAME)
+
+bench: $(READY)
+	$(PY) -m livedocs bench
+
+$(READY): requirements.txt
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: python3 is older than 3.11; install Python 3.11 or newer"; exit 1; }
+	@echo "Setting up $(VENV) (once; torch is large)"
+	python3 -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@rm -f $(VENV)/.ready-*
+	@touch $@
+
+# The browser for the tests of the built site.
+system:
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing Chromium"; apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium >/dev/null; \
+	  else echo "error: the tests of the built site need Chromium: install the Debian package 'chromium', or run as root"; exit 1; fi; }

@@ -1,0 +1,69 @@
+"""The commands of livedocs; `make` calls them.
+
+python -m livedocs check                   pages, snippets and records fit together (runs nothing)
+python -m livedocs record [--only NAME]    run snippets and write what they gave
+python -m livedocs full-size [--only NAME] [--hub]
+run the full-size profile and compare it with the records
+python -m livedocs bench                   measure verification and build, and write the table
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from livedocs.capture import freeze_environment
+from livedocs.errors import DocsError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command. Returns 0, or 1 after one clear message."""
+    parser = argparse.ArgumentParser(prog="python -m livedocs", description=__doc__.splitlines()[0] if __doc__ else "")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("check", help="hold pages, snippets and records against each other")
+    for name, text in (("record", "run snippets and write what they gave"), ("full-size", "run the full-size profile")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--only", metavar="NAME", help="one snippet, such as vit")
+        if name == "full-size":
+            command.add_argument("--hub", action="store_true", help="load the hub's weights (needs a network)")
+    commands.add_parser("bench", help="measure verification and build")
+    options = parser.parse_args(arguments)
+    if options.command == "full-size" and options.hub:
+        os.environ["HF_HUB_OFFLINE"] = "0"
+    freeze_environment()
+    root = Path.cwd()
+    try:
+        _run(options, root)
+    except DocsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; what was recorded before is still whole", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(options: argparse.Namespace, root: Path) -> None:
+    only = getattr(options, "only", None) or None
+    if options.command == "check":
+        from livedocs.checking import check
+
+        print(check(root))
+    elif options.command == "record":
+        from livedocs.recording import record
+
+        record(root, only)
+    elif options.command == "full-size":
+        from livedocs.recording import verify_full_size
+
+        print("\n".join(verify_full_size(root, only, from_hub=options.hub)) or "no snippet has a full-size profile")
+    else:
+        from livedocs.bench import bench
+
+        bench(root)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

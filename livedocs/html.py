@@ -1,0 +1,182 @@
+"""Cells, diagrams and downloads as HTML."""
+
+from __future__ import annotations
+
+import os
+from html import escape
+from itertools import count
+from pathlib import Path
+
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+from livedocs.errors import DocsError
+from livedocs.pages import Embed, Page
+from livedocs.project import Project
+from livedocs.records import RecordedCell, Records
+from livedocs.snippets import Cell, Snippet
+
+LABELS = {"compact": "Compact", "full-size": "Full size"}
+"""What the tabs are called. Material keeps the reader's choice by this label, across pages."""
+
+_NOT_RECORDED = (
+    "This cell speaks of predictions, which need the published weights. It was not run for this page: the full-size tabs "
+    "show what runs on the published architecture with random weights, offline."
+)
+
+
+class Renderer:
+    """Writes the HTML of one page's embeds.
+
+    Args:
+        project: The site.
+        records: Its recorded outputs.
+        page: The page that embeds.
+    """
+
+    def __init__(self, project: Project, records: Records, page: Page) -> None:
+        self.project = project
+        self.records = records
+        self.page = page
+        self._tabs = count(1)
+
+    def render(self, embed: Embed) -> str:
+        """The HTML of one embed.
+
+        Raises:
+            DocsError: What it names does not exist, has no record, a stale one, or a figure without a description.
+        """
+        return {"cell": self._cell, "diagram": self._diagram, "downloads": self._downloads}[embed.command](embed)
+
+    def _url(self, path: Path) -> str:
+        return Path(os.path.relpath(path, self.page.path.parent)).as_posix()
+
+    def _error(self, message: str, embed: Embed) -> DocsError:
+        return DocsError(message, file=self.page.file, line=embed.line)
+
+    # -- cells ---------------------------------------------------------------------------------------------------------
+
+    def _cell(self, embed: Embed) -> str:
+        snippet, cell = self.project.find_cell(self.page, embed)
+        variants: dict[str, str] = {}
+        passed = []
+        for profile in snippet.profiles:
+            version = snippet.in_profile(profile)
+            variants[profile] = _code(version, version.cell(cell.name))
+            if cell.trained and profile == "full-size":
+                variants[profile] += f'<p class="ld-note">{_NOT_RECORDED}</p>'
+                continue
+            recorded = self.records.cell(version, version.cell(cell.name))
+            variants[profile] += self._output(version, recorded, embed)
+            passed.append(profile)
+        compact = self.records.read(snippet)
+        alike = len({_without_ids(text) for text in variants.values()}) == 1
+        body = variants["compact"] if alike else self._profiles(variants)
+        seconds = compact.cells[cell.name].seconds
+        versions = ", ".join(
+            f"{name} {compact.versions[name]}" for name in ("transformers", "torch") if name in compact.versions
+        )
+        script = self._url(self.records.outputs / snippet.name / snippet.path.name)
+        both = " in both profiles" if len(passed) == 2 else ""
+        return (
+            f'<div class="ld-cell" id="cell-{snippet.name}-{cell.name}" data-cell="{embed.target}" role="group" '
+            f'aria-label="Cell {cell.name} of {snippet.file}">'
+            f'<div class="ld-cell__bar"><span class="ld-cell__name">{cell.name}</span>'
+            f'<a class="ld-cell__source" href="{script}">{snippet.file}:{cell.line}</a></div>'
+            f"{body}"
+            f'<p class="ld-cell__meta">Passed{both} with {versions}, in {seconds:.1f} s</p></div>'
+        )
+
+    def _output(self, snippet: Snippet, recorded: RecordedCell, embed: Embed) -> str:
+        parts = []
+        if recorded.text:
+            parts.append(f'<pre class="ld-output__text" tabindex="0">{escape(recorded.text.rstrip())}</pre>')
+        if len(embed.alts) != len(recorded.figures) + len(recorded.audio):
+            raise self._error(
+                f"cell '{embed.target}' shows {len(recorded.figures)} figure(s) and plays {len(recorded.audio)} sound(s) "
+                f"({snippet.profile}), but {len(embed.alts)} `alt:` line(s) describe them; write one for each",
+                embed,
+            )
+        folder = self.records.folder(snippet)
+        for i, figure in enumerate(recorded.figures):
+            parts.append(self._figure(folder / figure.file, embed.alts[i], embed.captions.get(i)))
+        for i, sound in enumerate(recorded.audio, len(recorded.figures)):
+            label = escape(embed.alts[i], quote=True)
+            url = self._url(folder / sound.file)
+            parts.append(f'<audio class="ld-audio" controls preload="none" src="{url}" aria-label="{label}"></audio>')
+        return f'<div class="ld-output">{"".join(parts)}</div>' if parts else ""
+
+    def _figure(self, file: Path, alt: str, caption: str | None) -> str:
+        label = escape(alt, quote=True)
+        if file.suffix == ".svg":
+            svg = file.read_text("utf-8")
+            picture = svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+        else:
+            picture = f'<img src="{self._url(file)}" alt="{label}" loading="lazy">'
+        below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+        return f'<figure class="ld-figure">{picture}{below}</figure>'
+
+    # -- the other embeds ----------------------------------------------------------------------------------------------
+
+    def _diagram(self, embed: Embed) -> str:
+        folder = self.records.outputs / "diagrams" / embed.target
+        variants = {}
+        for profile in LABELS:
+            file = folder / f"{profile}.svg"
+            if file.exists():
+                variants[profile] = file.read_text("utf-8")
+        if not variants:
+            raise self._error(
+                f"there is no recorded diagram '{embed.target}'; write diagrams/{embed.target}.toml and run `make record`",
+                embed,
+            )
+        body = self._profiles(variants) if len(variants) > 1 else next(iter(variants.values()))
+        return f'<figure class="ld-diagram" id="diagram-{embed.target}">{body}</figure>'
+
+    def _downloads(self, embed: Embed) -> str:
+        snippet = self.project.find_snippet(self.page, embed)
+        folder = self.records.outputs / snippet.name
+        links = [f'<a href="{self._url(folder / snippet.path.name)}" download>script</a>']
+        for profile in snippet.profiles:
+            file = folder / notebook_name(snippet.in_profile(profile))
+            if not file.exists():
+                raise self._error(f"{file.name} is missing; run `make record ONLY={snippet.name}`", embed)
+            name = "notebook" if profile == "compact" else "full-size notebook"
+            links.append(f'<a href="{self._url(file)}" download>{name}</a>')
+        return f'<p class="ld-downloads">Run this page yourself: {", ".join(links)}.</p>'
+
+    def _profiles(self, variants: dict[str, str]) -> str:
+        """Content tabs, in the markup of pymdownx.tabbed, which Material links across the site."""
+        group = f"__profiles_{next(self._tabs)}"
+        inputs, labels, blocks = [], [], []
+        for i, (profile, content) in enumerate(variants.items(), 1):
+            checked = " checked" if i == 1 else ""
+            inputs.append(f'<input{checked} id="{group}_{i}" name="{group}" type="radio">')
+            labels.append(f'<label for="{group}_{i}">{LABELS[profile]}</label>')
+            blocks.append(f'<div class="tabbed-block">{content}</div>')
+        return (
+            f'<div class="tabbed-set tabbed-alternate ld-profiles" data-tabs="{group}:{len(variants)}">{"".join(inputs)}'
+            f'<div class="tabbed-labels">{"".join(labels)}</div><div class="tabbed-content">{"".join(blocks)}</div></div>'
+        )
+
+
+def notebook_name(snippet: Snippet) -> str:
+    """The file name of a snippet's notebook in its profile."""
+    return f"{snippet.name}.ipynb" if snippet.profile == "compact" else f"{snippet.name}-{snippet.profile}.ipynb"
+
+
+def _without_ids(text: str) -> str:
+    return text.replace("-full-size", "-compact").replace("-compact", "")
+
+
+def _code(snippet: Snippet, cell: Cell) -> str:
+    """The cell's code, highlighted; lines that prove a claim carry its anchor."""
+    lines = highlight(cell.source, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)).rstrip("\n").split("\n")
+    suffix = "" if snippet.profile == "compact" else f"-{snippet.profile}"
+    for claim in snippet.cell_claims(cell.name):
+        first, last = claim.line - cell.source_line, claim.end_line - cell.source_line
+        lines[first] = f'<span class="ld-proof" id="claim-{claim.id}{suffix}">{lines[first]}'
+        lines[last] += "</span>"
+    code = "\n".join(lines)
+    return f'<div class="language-python highlight"><pre><span></span><code>{code}\n</code></pre></div>'

@@ -1,0 +1,191 @@
+"""Pages: the Markdown files of the site, and what in them belongs to livedocs.
+
+@cell vit/patches               embeds a cell, with its output
+alt: What the figure shows.   one line a figure, for those who cannot see it
+caption: A visible caption.   optional, for the figure above
+@diagram vit                    embeds a measured architecture diagram
+@downloads vit                  links the snippet as a script and as a notebook
+@include outputs/bench.md       puts in the lines of a file under docs/
+[196 patches](claim:vit-patches)  links words to the assertion that proves them
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from livedocs.errors import DocsError
+from livedocs.snippets import ID
+
+COMMANDS = ("cell", "diagram", "downloads", "include")
+PYTHON = ("py", "python", "python3")
+_COMMAND = re.compile(r"^(?P<indent>\s*)@(?P<command>[a-z]+)(?:\s+(?P<rest>.*?))?\s*$")
+_OPTION = re.compile(r"^(?: {4}|\t)(?P<key>[a-z]+):\s*(?P<value>.*?)\s*$")
+_FENCE = re.compile(r"^(?P<indent>\s*)(?P<marks>`{3,}|~{3,})\s*(?P<info>[^`]*)$")
+_CLAIM = re.compile(r"\]\(claim:(?P<id>[^)\s]*)\)")
+_CODE_SPAN = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)")
+
+
+@dataclass(frozen=True)
+class Embed:
+    """One line `@command target` of a page, with its indented options.
+
+    Attributes:
+        command: One of `COMMANDS`.
+        target: What is embedded, such as `vit/patches`.
+        line: Its line in the page, counted from 1.
+        last_line: The last line of its options.
+        alts: Descriptions of the figures, in order.
+        captions: Visible captions, by the index of the figure.
+    """
+
+    command: str
+    target: str
+    line: int
+    last_line: int
+    alts: tuple[str, ...] = ()
+    captions: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def snippet(self) -> str:
+        """The snippet's name."""
+        return self.target.split("/")[0]
+
+    @property
+    def cell(self) -> str:
+        """The cell's name, of `@cell` only."""
+        return self.target.split("/", 1)[1]
+
+
+@dataclass(frozen=True)
+class Fence:
+    """A fenced code block that stands literally in the page."""
+
+    language: str
+    options: tuple[str, ...]
+    source: str
+    line: int
+    indent: int
+
+    @property
+    def python(self) -> bool:
+        """Whether a reader sees Python, and the suite must run it."""
+        return self.language in PYTHON
+
+
+@dataclass(frozen=True)
+class ClaimLink:
+    """Words of a page that link to the assertion that proves them."""
+
+    id: str
+    line: int
+
+
+class Page:
+    """A Markdown page, read and checked by itself.
+
+    Args:
+        path: The file.
+        text: Its text, where it was read already.
+        root: Errors name the file relative to this folder.
+
+    Raises:
+        DocsError: An unknown or malformed embed, an embed that is indented, or a Python fence that the suite would
+            not collect (inside an admonition, a tab or a list, or marked `notest`).
+    """
+
+    def __init__(self, path: Path, text: str | None = None, *, root: Path | None = None) -> None:
+        self.path = path
+        self.file = path.relative_to(root) if root and path.is_relative_to(root) else path
+        self.text = path.read_text("utf-8") if text is None else text
+        self.lines = self.text.splitlines()
+        self.embeds: list[Embed] = []
+        self.fences: list[Fence] = []
+        self.claims: list[ClaimLink] = []
+        self._read()
+
+    @property
+    def runs_nothing(self) -> bool:
+        """Whether the front matter says `cells: none`: a page of words alone, and meant to be."""
+        return "cells: none" in self.lines[: self._front_matter()]
+
+    @property
+    def cells(self) -> list[Embed]:
+        """The embeds of cells."""
+        return [embed for embed in self.embeds if embed.command == "cell"]
+
+    def _error(self, message: str, line: int) -> DocsError:
+        return DocsError(message, file=self.file, line=line)
+
+    def _read(self) -> None:
+        index = self._front_matter()
+        while index < len(self.lines):
+            line = self.lines[index]
+            if fence := _FENCE.match(line):
+                index = self._read_fence(index, fence)
+            elif (match := _COMMAND.match(line)) and (match["command"] in COMMANDS or match["rest"]):
+                index = self._read_embed(index, match)
+            else:
+                for link in _CLAIM.finditer(_CODE_SPAN.sub("", line)):
+                    if not re.fullmatch(ID, link["id"]):
+                        raise self._error(f"malformed claim link 'claim:{link['id']}'; write claim:some-id", index + 1)
+                    self.claims.append(ClaimLink(link["id"], index + 1))
+                index += 1
+
+    def _front_matter(self) -> int:
+        if self.lines and self.lines[0] == "---" and "---" in self.lines[1:]:
+            return self.lines.index("---", 1) + 1
+        return 0
+
+    def _read_fence(self, index: int, opening: re.Match[str]) -> int:
+        marks = opening["marks"]
+        closing = re.compile(rf"^\s*{re.escape(marks[0])}{{{len(marks)},}}\s*$")
+        end = index + 1
+        while end < len(self.lines) and not closing.match(self.lines[end]):
+            end += 1
+        if end == len(self.lines):
+            raise self._error("this fence is never closed", index + 1)
+        words = opening["info"].replace("{", " ").replace("}", " ").split()
+        language = words[0].lstrip(".") if words else ""
+        source = "\n".join(self.lines[index + 1 : end]) + "\n"
+        fence = Fence(language, tuple(words[1:]), source, index + 1, len(opening["indent"]))
+        if fence.python and (fence.indent or "notest" in fence.options or opening["info"].strip().startswith("{")):
+            raise self._error(
+                "the page shows this Python fence and the suite does not collect it; move it out of the admonition, tab or "
+                "list, write ```python without braces or `notest`, or embed a cell",
+                index + 1,
+            )
+        self.fences.append(fence)
+        return end + 1
+
+    def _read_embed(self, index: int, match: re.Match[str]) -> int:
+        line, command, target = index + 1, match["command"], match["rest"] or ""
+        if command not in COMMANDS:
+            known = ", ".join(f"@{name}" for name in COMMANDS)
+            raise self._error(f"unknown embed '@{command}'; known: {known}", line)
+        if match["indent"]:
+            raise self._error(f"'@{command}' must start in the first column; an indented one is not embedded", line)
+        if command == "cell" and not re.fullmatch(rf"[a-z0-9_-]+/{ID}", target):
+            raise self._error(f"malformed '@cell {target}'; write `@cell snippet/cell`", line)
+        if not target:
+            raise self._error(f"'@{command}' needs a name, as in `@{command} vit`", line)
+        alts: list[str] = []
+        captions: dict[int, str] = {}
+        index += 1
+        while index < len(self.lines) and (option := _OPTION.match(self.lines[index])):
+            key, value = option["key"], option["value"]
+            index += 1
+            while index < len(self.lines) and re.match(r"^(?: {8}|\t\t)\S", self.lines[index]):
+                value += " " + self.lines[index].strip()
+                index += 1
+            if key == "alt" and value:
+                alts.append(value)
+            elif key == "caption" and alts:
+                captions[len(alts) - 1] = value
+            else:
+                raise self._error(f"malformed option '{key}: {value}'; known: alt, then caption", index)
+        if index < len(self.lines) and self.lines[index].startswith("    ") and self.lines[index].strip():
+            raise self._error("this line belongs to no embed option; write `    alt: …` or `    caption: …`", index + 1)
+        self.embeds.append(Embed(command, target, line, index, tuple(alts), captions))
+        return index

@@ -1,0 +1,100 @@
+"""Published architectures with random weights, so that full-size code runs without a network.
+
+`published/<owner>/<name>/` holds the configuration files of a checkpoint on the hub. From them this module builds the
+same architecture with random weights. A snippet's full-size code then runs in a folder in which the hub's names are
+folders: `from_pretrained("google/vit-base-patch16-224")` finds a local folder of that name and loads it. Every shape is
+the published one; predictions mean nothing, which is why cells tagged `trained` are left out.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+from livedocs.errors import DocsError
+from livedocs.records import replacing
+from livedocs.snippets import Snippet
+
+SEED = 0
+"""Seed of the random weights."""
+
+
+def hub_names(snippet: Snippet) -> list[str]:
+    """The checkpoints of the hub that a snippet names in its full-size profile."""
+    names = []
+    for node in ast.walk(snippet.in_profile("full-size").tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            owner, slash, name = node.value.partition("/")
+            if (
+                slash
+                and name
+                and all(part.replace("-", "").replace("_", "").replace(".", "").isalnum() for part in (owner, name))
+            ):
+                names.append(node.value)
+    return sorted(set(names))
+
+
+def build(name: str, root: Path) -> Path:
+    """A folder with the published architecture of a checkpoint and random weights.
+
+    It is built once and kept under `.cache/`; other settings or another torch make another one.
+
+    Args:
+        name: The checkpoint's name on the hub.
+        root: The project's root, with the folder `published/`.
+
+    Raises:
+        DocsError: There is no configuration for it, or none that `transformers` can read.
+    """
+    source = root / "published" / name
+    config_file = source / "config.json"
+    if not config_file.exists():
+        raise DocsError(
+            f"the configuration of {name} is missing; put its config.json and processor settings there",
+            file=config_file.relative_to(root),
+        )
+    import torch
+    import transformers
+
+    digest = hashlib.sha256(f"{torch.__version__} {transformers.__version__} {SEED}".encode())
+    for file in sorted(source.iterdir()):
+        digest.update(file.name.encode() + file.read_bytes())
+    target = root / ".cache" / "published" / digest.hexdigest()[:16] / name
+    if target.exists():
+        return target
+    try:
+        settings = json.loads(config_file.read_text("utf-8"))
+        architecture = getattr(transformers, settings["architectures"][0])
+        config = transformers.AutoConfig.from_pretrained(source)
+    except (ValueError, KeyError, AttributeError, OSError) as error:
+        raise DocsError(
+            f"cannot read this configuration: {error}", file=config_file.relative_to(root), line=1
+        ) from None
+    with replacing(target) as folder:
+        torch.manual_seed(SEED)
+        architecture(config).save_pretrained(folder)
+        for file in source.iterdir():
+            if file.suffix in {".json", ".txt", ".model"} and file.name != "config.json":
+                shutil.copy(file, folder)
+    return target
+
+
+def workplace(snippet: Snippet, root: Path, *, from_hub: bool = False) -> tempfile.TemporaryDirectory[str]:
+    """An empty folder for a full-size run, in which the hub's names resolve to random weights.
+
+    Args:
+        snippet: The snippet that shall run.
+        root: The project's root.
+        from_hub: Leave the folder empty, so that the names resolve on the hub itself.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="full-size-")
+    if not from_hub:
+        for name in hub_names(snippet):
+            link = Path(folder.name) / name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(build(name, root))
+    return folder
