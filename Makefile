@@ -4,7 +4,8 @@
 #   make record            run all snippets and write what they gave (ONLY=vit for one)
 #   make test-full-size    run the full-size profile on published architectures (ONLY=vit; HUB=1 loads the hub's weights)
 #   make train NAME=…      train one checkpoint again
-#   make bench             measure verification and build; writes docs/outputs/bench.md
+#   make pictures          render the pictures of the pages again
+#   make bench             measure verification and build; writes docs/outputs/bench.txt
 #   make build             the static site, in site/
 #   make format            format and fix the code
 
@@ -22,7 +23,7 @@ WORKERS ?= 2
 READY := $(VENV)/.ready-$(shell cksum requirements.txt | cut -d' ' -f1)
 only = $(if $(ONLY),--only $(ONLY))
 
-.PHONY: serve test build record test-full-size train bench format lint check system
+.PHONY: serve test build record test-full-size train pictures bench format lint check system
 
 serve: $(READY)
 	$(BIN)/mkdocs serve --strict --dev-addr 127.0.0.1:$(PORT) --watch snippets
@@ -54,6 +55,9 @@ test-full-size: $(READY)
 
 train: $(READY)
 	$(PY) -m training $(NAME)
+
+pictures: $(READY)
+	$(PY) -m sample_data
 
 bench: $(READY)
 	$(PY) -m livedocs bench

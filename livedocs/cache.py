@@ -25,8 +25,8 @@ _hooked = False
 def recording_inputs(root: Path, inputs: set[Path]) -> Iterator[None]:
     """Add to `inputs` every file below `root` that Python code opens while the block runs.
 
-    Of a folder in `checkpoints/` all files count once one was opened, since weights are read by code that Python does
-    not see. Left out are the virtual environment, caches and Python sources of packages.
+    Of a folder in `checkpoints/` all files count once one was opened, and the folder with them, since weights are read by
+    code that Python does not see, and a file more may change what is loaded. Left out are the virtual environment, caches and Python sources of packages.
     """
     global _opened, _hooked
     if not _hooked:
@@ -47,10 +47,11 @@ def recording_inputs(root: Path, inputs: set[Path]) -> Iterator[None]:
             inputs.add(path)
             if parts[0] == "checkpoints":
                 inputs.update(file for file in path.parent.iterdir() if file.is_file())
+                inputs.add(path.parent)
 
 
 def _on_event(event: str, args: tuple[object, ...]) -> None:
-    if event == "open" and _opened is not None and isinstance(args[0], str | bytes):
+    if event == "open" and _opened is not None and isinstance(args[0], str | bytes | os.PathLike):
         with contextlib.suppress(Exception):
             _opened.add(os.path.abspath(os.fsdecode(args[0])))
 
@@ -69,7 +70,10 @@ def environment_digest() -> str:
 
 def _digest(file: Path) -> str | None:
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        content = (
+            "\n".join(sorted(child.name for child in file.iterdir())).encode() if file.is_dir() else file.read_bytes()
+        )
+        return hashlib.sha256(content).hexdigest()
     except OSError:
         return None
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import gzip
 import io
 import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from PIL import Image
 
 from livedocs.palette import STYLE, themed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+PHOTOGRAPH = 10_000
+"""A picture inside a figure that takes more bytes than this without loss is stored with a little."""
 
 SAMPLES = 64
 """How many values of an array a description keeps."""
@@ -51,20 +57,32 @@ class Captured:
     text: str = ""
     figures: list[ShownFigure] = field(default_factory=list)
     audio: list[PlayedAudio] = field(default_factory=list)
+    left_open: int = 0
+    """How many figures it drew and did not show."""
+
+
+_catching: Captured | None = None
+"""What belongs to the cell that runs now."""
+
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 @contextlib.contextmanager
-def capturing(prefix: str) -> Iterator[Captured]:
+def capturing(prefix: str, settings: dict[str, Any] | None = None) -> Iterator[Captured]:
     """Catch printed text, shown figures and played audio while the block runs.
 
     Args:
         prefix: Goes in front of the ids in the SVGs, so that many fit into one page.
+        settings: Matplotlib's settings as the block before left them (empty for the first), which this one begins with;
+            it then holds those that this one leaves.
 
     Yields:
         The object that holds everything once the block is left, even by an exception.
     """
     import matplotlib.style
 
+    global _catching
     caught = Captured()
     out, err = io.StringIO(), io.StringIO()
 
@@ -74,37 +92,51 @@ def capturing(prefix: str) -> Iterator[Captured]:
     with matplotlib.rc_context():
         matplotlib.use("module://livedocs.mpl_backend")
         matplotlib.style.use(STYLE)
+        settings = {} if settings is None else settings
+        parameters = cast("dict[str, Any]", matplotlib.rcParams)
+        dict.update(parameters, settings)
         from livedocs import mpl_backend
 
-        mpl_backend.listener = show
+        before = mpl_backend.listener, _catching
+        mpl_backend.listener, _catching = show, caught
+        stdin, sys.stdin = sys.stdin, io.StringIO()  # a page has no one who answers: `input()` raises
         try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _displaying(caught):
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _displaying():
                 yield caught
         finally:
-            mpl_backend.listener = None
+            mpl_backend.listener, _catching = before
+            sys.stdin = stdin
+            settings.update(parameters.copy())
             caught.text = _settle(out.getvalue())
+            caught.left_open = mpl_backend.close_all()
 
 
 def _settle(text: str) -> str:
-    """Text as a terminal leaves it: a carriage return starts the line again; no trailing spaces."""
-    lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.replace("\r\n", "\n").split("\n")]
-    return "\n".join(lines).rstrip("\n") + "\n" if text.strip() else ""
+    """Text as a terminal leaves it, without colours or trailing spaces: a carriage return starts the line again."""
+    text = _COLOURS.sub("", text).encode("utf-8", "replace").decode("utf-8")
+    lines = [_CONTROL.sub("", line.rstrip("\r").rsplit("\r", 1)[-1]).rstrip() for line in text.split("\n")]
+    text = "\n".join(lines).rstrip("\n")
+    return text + "\n" if text.strip() else ""
+
+
+def _display(*things: Any, **_: Any) -> None:
+    """In place of `IPython.display.display`; a cell may import it once and call it in later cells."""
+    from IPython.display import Audio
+
+    for thing in things:
+        if isinstance(thing, Audio) and _catching is not None:
+            _catching.audio.append(PlayedAudio(bytes(thing.data), describe_wav(bytes(thing.data))))
+        else:
+            print(thing)
 
 
 @contextlib.contextmanager
-def _displaying(caught: Captured) -> Iterator[None]:
+def _displaying() -> Iterator[None]:
     """Catch `IPython.display.display(Audio(…))`; everything else is printed as in a plain script."""
     from IPython import display as ipython
 
-    def display(*things: Any, **_: Any) -> None:
-        for thing in things:
-            if isinstance(thing, ipython.Audio):
-                caught.audio.append(PlayedAudio(bytes(thing.data), describe_wav(bytes(thing.data))))
-            else:
-                print(repr(thing))
-
     original = ipython.display
-    ipython.display = display
+    ipython.display = _display
     try:
         yield
     finally:
@@ -126,22 +158,35 @@ def save_figure(figure: Figure, prefix: str) -> ShownFigure:
 
     svg, png = io.BytesIO(), io.BytesIO()
     content = describe_figure(figure)
-    with matplotlib.rc_context({"svg.hashsalt": prefix}):
-        figure.savefig(svg, format="svg", dpi=160, metadata={"Date": None, "Creator": None})
+    with matplotlib.rc_context({"svg.hashsalt": "livedocs"}):
+        figure.savefig(svg, format="svg", dpi=144, metadata={"Date": None, "Creator": None})
         figure.savefig(png, format="png", dpi=160, facecolor="#ffffff", metadata={"Software": None})
     vector = inline_svg(svg.getvalue().decode("utf-8"), prefix).encode("utf-8")
-    if len(vector) <= len(png.getvalue()):
+    raster = _optimised(png.getvalue())
+    # Pages are sent compressed, and an SVG shrinks by it, so that is the size that counts.
+    if len(gzip.compress(vector)) <= len(raster):
         return ShownFigure("svg", vector, content)
-    return ShownFigure("png", _smaller(png.getvalue()), content)
+    return ShownFigure("png", raster, content)
 
 
-def _smaller(png: bytes) -> bytes:
-    """The same picture with an optimised encoding."""
-    from PIL import Image
-
+def _optimised(png: bytes) -> bytes:
+    """The same picture with a better encoding."""
     out = io.BytesIO()
     Image.open(io.BytesIO(png)).convert("RGB").save(out, "PNG", optimize=True)
-    return out.getvalue() if out.tell() < len(png) else png
+    return min(out.getvalue(), png, key=len)
+
+
+def _embedded_as_webp(match: re.Match[str]) -> str:
+    """A picture inside an SVG in the smallest encoding; only large photographs lose anything, and nothing visible."""
+    png = base64.b64decode(match[1])
+    picture = Image.open(io.BytesIO(png))
+    best, kind = png, "png"
+    for quality in ({"lossless": True}, {"quality": 92}):
+        out = io.BytesIO()
+        picture.save(out, "WEBP", method=6, exact=True, **quality)
+        if len(out.getvalue()) < len(best) and ("lossless" in quality or len(best) > PHOTOGRAPH):
+            best, kind = out.getvalue(), "webp"
+    return f"data:image/{kind};base64,{base64.b64encode(best).decode()}"
 
 
 def inline_svg(svg: str, prefix: str) -> str:
@@ -150,6 +195,7 @@ def inline_svg(svg: str, prefix: str) -> str:
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)  # it would style the whole page
+    svg = re.sub(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)", _embedded_as_webp, svg)
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
     svg = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
@@ -173,7 +219,7 @@ def describe_array(values: Any) -> dict[str, Any]:
         return {"shape": list(array.shape)}
     picked = flat[np.linspace(0, flat.size - 1, min(SAMPLES, flat.size)).round().astype(int)]
 
-    def clean(x: float) -> float | None:
+    def clean(x: Any) -> float | None:
         return float(f"{x:.5g}") if np.isfinite(x) else None
 
     return {

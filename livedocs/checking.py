@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from livedocs.errors import DocsError, DocsErrors
-from livedocs.html import Renderer, notebook_name
-from livedocs.notebooks import notebook
+from livedocs.html import Renderer
+from livedocs.notebooks import downloads
 from livedocs.project import load_project
 from livedocs.records import Records
 
@@ -38,9 +38,7 @@ def check(root: Path) -> str:
             except DocsError as error:
                 errors.append(error)
     for snippet in project.snippets.values():
-        files = {snippet.path.name: snippet.original}
-        files |= {notebook_name(v): notebook(v) for v in map(snippet.in_profile, snippet.profiles)}
-        for name, text in files.items():
+        for name, text in downloads(snippet).items():
             file = project.outputs / snippet.name / name
             if not file.exists() or file.read_text("utf-8") != text:
                 errors.append(

@@ -17,7 +17,7 @@ RELATIVE = 1e-3
 OF_RANGE = 5e-3
 """Tolerance of a value in a figure, as a share of the range of its data."""
 
-_NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w])")
+_NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w|\.\d)")
 
 
 def text_difference(recorded: str, now: str) -> str | None:
@@ -43,7 +43,7 @@ def text_difference(recorded: str, now: str) -> str | None:
 def _same_line(recorded: str, now: str) -> bool:
     if recorded == now:
         return True
-    if _skeleton(recorded) != _skeleton(now):
+    if _skeleton(recorded) != _skeleton(now) or not _NUMBER.search(recorded):
         return False
     return all(_same_number(a, b) for a, b in zip(_NUMBER.findall(recorded), _NUMBER.findall(now), strict=True))
 
@@ -56,12 +56,16 @@ def _skeleton(line: str) -> str:
 def _same_number(recorded: str, now: str) -> bool:
     if recorded == now:
         return True
-    if not any(mark in recorded + now for mark in ".eE"):
-        return float(recorded) == float(now)
+    if _is_whole(recorded) or _is_whole(now):
+        return _is_whole(recorded) and _is_whole(now) and int(recorded) == int(now)
     a, b = float(recorded), float(now)
     mantissa, _, exponent = recorded.lower().partition("e")
     last_place = 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
     return abs(a - b) <= max(1.001 * last_place, RELATIVE * abs(a))
+
+
+def _is_whole(number: str) -> bool:
+    return not any(mark in number for mark in ".eE")
 
 
 def content_difference(recorded: Any, now: Any, where: str = "") -> str | None:
@@ -75,7 +79,7 @@ def content_difference(recorded: Any, now: Any, where: str = "") -> str | None:
     if isinstance(recorded, dict) and isinstance(now, dict):
         if "shape" in recorded and "shape" in now:
             return _array_difference(recorded, now, where)
-        for key in recorded.keys() | now.keys():
+        for key in sorted(recorded.keys() | now.keys()):
             place = f"{where}.{key}" if where else key
             if difference := content_difference(recorded.get(key), now.get(key), place):
                 return difference

@@ -12,6 +12,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from livedocs.errors import DocsError
+from livedocs.notebooks import notebook_name
 from livedocs.pages import Embed, Page
 from livedocs.project import Project
 from livedocs.records import RecordedCell, Records
@@ -60,19 +61,23 @@ class Renderer:
     def _cell(self, embed: Embed) -> str:
         snippet, cell = self.project.find_cell(self.page, embed)
         variants: dict[str, str] = {}
+        contents = []
         passed = []
         for profile in snippet.profiles:
             version = snippet.in_profile(profile)
+            if not version.has_cell(cell.name):
+                continue
             variants[profile] = _code(version, version.cell(cell.name))
             if cell.trained and profile == "full-size":
                 variants[profile] += f'<p class="ld-note">{_NOT_RECORDED}</p>'
+                contents.append(_NOT_RECORDED)
                 continue
             recorded = self.records.cell(version, version.cell(cell.name))
+            contents.append(self._content(version, recorded))
             variants[profile] += self._output(version, recorded, embed)
             passed.append(profile)
         compact = self.records.read(snippet)
-        alike = len({_without_ids(text) for text in variants.values()}) == 1
-        body = variants["compact"] if alike else self._profiles(variants)
+        body = variants["compact"] if len(set(contents)) == 1 else self._profiles(variants)
         seconds = compact.cells[cell.name].seconds
         versions = ", ".join(
             f"{name} {compact.versions[name]}" for name in ("transformers", "torch") if name in compact.versions
@@ -87,6 +92,13 @@ class Renderer:
             f"{body}"
             f'<p class="ld-cell__meta">Passed{both} with {versions}, in {seconds:.1f} s</p></div>'
         )
+
+    def _content(self, snippet: Snippet, recorded: RecordedCell) -> str:
+        """What a reader sees of a cell, to tell whether the profiles differ: the ids in its SVGs are left out."""
+        folder = self.records.folder(snippet)
+        files = [(folder / item.file).read_bytes() for item in (*recorded.figures, *recorded.audio)]
+        prefix = f"{snippet.name}-{snippet.profile}-".encode()
+        return repr([snippet.cell(recorded.name).source, recorded.text, *(data.replace(prefix, b"") for data in files)])
 
     def _output(self, snippet: Snippet, recorded: RecordedCell, embed: Embed) -> str:
         parts = []
@@ -159,15 +171,6 @@ class Renderer:
             f'<div class="tabbed-set tabbed-alternate ld-profiles" data-tabs="{group}:{len(variants)}">{"".join(inputs)}'
             f'<div class="tabbed-labels">{"".join(labels)}</div><div class="tabbed-content">{"".join(blocks)}</div></div>'
         )
-
-
-def notebook_name(snippet: Snippet) -> str:
-    """The file name of a snippet's notebook in its profile."""
-    return f"{snippet.name}.ipynb" if snippet.profile == "compact" else f"{snippet.name}-{snippet.profile}.ipynb"
-
-
-def _without_ids(text: str) -> str:
-    return text.replace("-full-size", "-compact").replace("-compact", "")
 
 
 def _code(snippet: Snippet, cell: Cell) -> str:

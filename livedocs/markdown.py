@@ -92,7 +92,13 @@ class _Embeds(Preprocessor):
             if not _EMBED.match(line):
                 out.append(line)
                 continue
-            embed = next(embeds)
+            embed = next(embeds, None)
+            if embed is None or line.split() != [f"@{embed.command}", *embed.target.split()]:
+                raise DocsError(
+                    f"Markdown sees an embed '{line}' where livedocs sees none; is the head of a fence above malformed?",
+                    file=page.file,
+                    line=page.lines.index(line) + 1 if line in page.lines else 1,
+                )
             skip = embed.last_line - embed.line
             if embed.command == "include":
                 file = project.docs / embed.target

@@ -23,3 +23,10 @@ def show(*_: Any, **__: Any) -> None:
         if listener is not None:
             listener(manager.canvas.figure)
     Gcf.destroy_all()
+
+
+def close_all() -> int:
+    """Close the figures that are still open, and say how many they were."""
+    count = len(Gcf.get_all_fig_managers())
+    Gcf.destroy_all()
+    return count

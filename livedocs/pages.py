@@ -5,7 +5,7 @@ alt: What the figure shows.   one line a figure, for those who cannot see it
 caption: A visible caption.   optional, for the figure above
 @diagram vit                    embeds a measured architecture diagram
 @downloads vit                  links the snippet as a script and as a notebook
-@include outputs/bench.md       puts in the lines of a file under docs/
+@include outputs/bench.txt       puts in the lines of a file under docs/
 [196 patches](claim:vit-patches)  links words to the assertion that proves them
 """
 
@@ -20,10 +20,13 @@ from livedocs.snippets import ID
 
 COMMANDS = ("cell", "diagram", "downloads", "include")
 PYTHON = ("py", "python", "python3")
-_COMMAND = re.compile(r"^(?P<indent>\s*)@(?P<command>[a-z]+)(?:\s+(?P<rest>.*?))?\s*$")
+"""Languages of a fence that the suite runs."""
+
+_LOOKS_LIKE_PYTHON = re.compile(r"i?py", re.IGNORECASE)
+_COMMAND = re.compile(r"^(?P<indent>\s*)@(?P<command>[A-Za-z]+)(?:\s+(?P<rest>.*?))?\s*$")
 _OPTION = re.compile(r"^(?: {4}|\t)(?P<key>[a-z]+):\s*(?P<value>.*?)\s*$")
-_FENCE = re.compile(r"^(?P<indent>\s*)(?P<marks>`{3,}|~{3,})\s*(?P<info>[^`]*)$")
-_CLAIM = re.compile(r"\]\(claim:(?P<id>[^)\s]*)\)")
+_FENCE = re.compile(r"^(?P<indent>[\s>]*)(?P<marks>`{3,}|~{3,})\s*(?P<info>[^`]*)$")
+_CLAIM = re.compile(r"\]\(claim:(?P<id>[^)\s]*)(?:\s+\"[^\"]*\")?\)")
 _CODE_SPAN = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 
 
@@ -98,8 +101,8 @@ class Page:
     def __init__(self, path: Path, text: str | None = None, *, root: Path | None = None) -> None:
         self.path = path
         self.file = path.relative_to(root) if root and path.is_relative_to(root) else path
-        self.text = path.read_text("utf-8") if text is None else text
-        self.lines = self.text.splitlines()
+        self.text = path.read_text("utf-8-sig") if text is None else text
+        self.lines = self.text.split("\n")
         self.embeds: list[Embed] = []
         self.fences: list[Fence] = []
         self.claims: list[ClaimLink] = []
@@ -140,7 +143,7 @@ class Page:
 
     def _read_fence(self, index: int, opening: re.Match[str]) -> int:
         marks = opening["marks"]
-        closing = re.compile(rf"^\s*{re.escape(marks[0])}{{{len(marks)},}}\s*$")
+        closing = re.compile(rf"^[\s>]*{re.escape(marks[0])}{{{len(marks)},}}\s*$")
         end = index + 1
         while end < len(self.lines) and not closing.match(self.lines[end]):
             end += 1
@@ -150,10 +153,13 @@ class Page:
         language = words[0].lstrip(".") if words else ""
         source = "\n".join(self.lines[index + 1 : end]) + "\n"
         fence = Fence(language, tuple(words[1:]), source, index + 1, len(opening["indent"]))
-        if fence.python and (fence.indent or "notest" in fence.options or opening["info"].strip().startswith("{")):
+        hidden = (
+            fence.indent or "notest" in fence.options or opening["info"].strip().startswith("{") or not fence.python
+        )
+        if _LOOKS_LIKE_PYTHON.match(language) and hidden:
             raise self._error(
-                "the page shows this Python fence and the suite does not collect it; move it out of the admonition, tab or "
-                "list, write ```python without braces or `notest`, or embed a cell",
+                "the page shows this Python fence and the suite does not collect it; move it out of the admonition, tab, "
+                "list or quotation, write ```python without braces or `notest`, or embed a cell",
                 index + 1,
             )
         self.fences.append(fence)

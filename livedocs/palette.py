@@ -44,7 +44,7 @@ NEUTRALS: dict[str, Pair] = {
     "card": ("#fffefb", "#1d2026"),
     "code-bg": ("#f5f1e8", "#1b1e24"),
     "output-bg": ("#fdfcfa", "#14161a"),
-    "mark": ("#fbeecb", "#43391c"),
+    "mark": ("#fbeecb", "#37311c"),
 }
 """What is not a concept: text, lines and surfaces."""
 

@@ -94,7 +94,7 @@ class Project:
 
     def page_of(self, path: Path) -> Page:
         """The page at a path, read afresh where it is not one of the site."""
-        return self.pages.get(path) or Page(path, root=self.root)
+        return self.pages.get(path) or self.pages.get(path.resolve()) or Page(path, root=self.root)
 
     def check(self) -> None:
         """Hold pages and snippets against each other.

@@ -11,31 +11,31 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
 
 from livedocs.errors import DocsError
-from livedocs.records import replacing
 from livedocs.snippets import Snippet
 
 SEED = 0
 """Seed of the random weights."""
 
 
-def hub_names(snippet: Snippet) -> list[str]:
-    """The checkpoints of the hub that a snippet names in its full-size profile."""
-    names = []
-    for node in ast.walk(snippet.in_profile("full-size").tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            owner, slash, name = node.value.partition("/")
-            if (
-                slash
-                and name
-                and all(part.replace("-", "").replace("_", "").replace(".", "").isalnum() for part in (owner, name))
-            ):
-                names.append(node.value)
-    return sorted(set(names))
+def hub_names(snippet: Snippet) -> dict[str, int]:
+    """The checkpoints of the hub that a snippet names in its full-size profile alone, with the line of each."""
+    lines = {profile: _strings(snippet.in_profile(profile)) for profile in ("compact", "full-size")}
+    names = sorted(lines["full-size"].keys() - lines["compact"].keys())
+    return {
+        name: lines["full-size"][name] for name in names if re.fullmatch(r"[\w.-]*\w[\w.-]*/[\w.-]*\w[\w.-]*", name)
+    }
+
+
+def _strings(snippet: Snippet) -> dict[str, int]:
+    nodes = [node for node in ast.walk(snippet.tree) if isinstance(node, ast.Constant)]
+    return {node.value: node.lineno for node in nodes if isinstance(node.value, str)}
 
 
 def build(name: str, root: Path) -> Path:
@@ -56,6 +56,7 @@ def build(name: str, root: Path) -> Path:
         raise DocsError(
             f"the configuration of {name} is missing; put its config.json and processor settings there",
             file=config_file.relative_to(root),
+            line=1,
         )
     import torch
     import transformers
@@ -69,17 +70,26 @@ def build(name: str, root: Path) -> Path:
     try:
         settings = json.loads(config_file.read_text("utf-8"))
         architecture = getattr(transformers, settings["architectures"][0])
-        config = transformers.AutoConfig.from_pretrained(source)
-    except (ValueError, KeyError, AttributeError, OSError) as error:
+        with torch.random.fork_rng(devices=[]):  # a snippet's random numbers are the same, built now or before
+            torch.manual_seed(SEED)
+            model = architecture(transformers.AutoConfig.from_pretrained(source))
+    except Exception as error:
         raise DocsError(
-            f"cannot read this configuration: {error}", file=config_file.relative_to(root), line=1
+            f"cannot build a model from this configuration ({type(error).__name__}: {error}); fetch it again",
+            file=config_file.relative_to(root),
+            line=1,
         ) from None
-    with replacing(target) as folder:
-        torch.manual_seed(SEED)
-        architecture(config).save_pretrained(folder)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, ignore_cleanup_errors=True) as folder:
+        model.save_pretrained(folder)
         for file in source.iterdir():
             if file.suffix in {".json", ".txt", ".model"} and file.name != "config.json":
                 shutil.copy(file, folder)
+        try:
+            os.rename(folder, target)
+        except OSError:  # another process was faster, and its folder is the same
+            if not target.exists():
+                raise
     return target
 
 
@@ -93,7 +103,14 @@ def workplace(snippet: Snippet, root: Path, *, from_hub: bool = False) -> tempfi
     """
     folder = tempfile.TemporaryDirectory(prefix="full-size-")
     if not from_hub:
-        for name in hub_names(snippet):
+        for name, line in hub_names(snippet).items():
+            if not (root / "published" / name / "config.json").exists():
+                raise DocsError(
+                    f"published/{name}/config.json is missing, so this cannot run offline; put the published "
+                    "configuration and the processor's settings there",
+                    file=snippet.file,
+                    line=line,
+                )
             link = Path(folder.name) / name
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(build(name, root))

@@ -18,6 +18,7 @@ from pytest_markdown_docs.definitions import FenceTestDefinition
 from pytest_markdown_docs.plugin import MarkdownDocstringCodeModule
 
 from livedocs.cache import PageCache, recording_inputs
+from livedocs.capture import freeze_environment
 from livedocs.errors import DocsError
 from livedocs.pages import Embed, Fence, Page
 from livedocs.project import Project, load_project
@@ -25,12 +26,22 @@ from livedocs.records import Records
 from livedocs.runner import Run, loaded_versions, run_source
 
 _root = Path.cwd()
+_collecting = Path()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Remember the project's root, from which pages name their snippets."""
     global _root
     _root = config.rootpath
+    freeze_environment()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """Remember which page is collected; its parser is given the text alone."""
+    global _collecting
+    _collecting = collector.path
+    return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -63,9 +74,7 @@ class _PageParser(MarkdownIt):
     @staticmethod
     def _fences(src: str) -> list[Token]:
         project = load_project(_root)
-        page = next((page for page in project.pages.values() if page.text == src), None)
-        if page is None:
-            page = Page(_root / "docs" / "unknown.md", src, root=_root)
+        page = project.pages.get(_collecting) or Page(_collecting, src, root=_root)
         tokens = []
         for part in page_parts(page):
             if isinstance(part, Fence):
@@ -90,8 +99,10 @@ class _PageRun:
         self.project = project
         self.records = Records(project.outputs, project.root)
         self.cache = PageCache(project.root)
-        self.runs: dict[str, Run] = {}
-        self.namespace: dict[str, Any] = {"__name__": "__main__"}
+        names = [embed.snippet for embed in page.cells if embed.snippet in project.snippets]
+        self.runs = {name: Run(project.snippets[name], project.root) for name in dict.fromkeys(names)}
+        # Fences share the namespace of the page's cells; of the first snippet's, where it embeds several.
+        self.namespace = vars(self.runs[names[0]].module) if names else {"__name__": "__main__"}
         self.inputs: set[Path] = {page.path}
         self.passed: set[int] = set()
         self.fresh = self.cache.is_fresh(page.path)
@@ -107,7 +118,7 @@ class _PageRun:
             return
         with recording_inputs(self.project.root, self.inputs):
             if isinstance(part, Fence):
-                run_source(part.source, str(self.page.file), part.line, self.namespace)
+                run_source(part.source, str(self.page.file), part.line, self.namespace, self.project.root)
             else:
                 self._run_cell(part)
         self.passed.add(line)
@@ -116,8 +127,8 @@ class _PageRun:
 
     def _run_cell(self, embed: Embed) -> None:
         snippet, cell = self.project.find_cell(self.page, embed)
-        if snippet.name not in self.runs:
-            self.runs[snippet.name] = Run(snippet, self.project.root)
+        self.records.cell(snippet, cell)  # missing or stale is told before anything runs
+        if snippet.path not in self.inputs:
             self.inputs.add(snippet.path)
             self.inputs.update(path for path in self.records.folder(snippet).iterdir() if path.is_file())
         result = self.runs[snippet.name].run_until(cell.name)

@@ -9,8 +9,7 @@ from tqdm import tqdm
 
 from livedocs import diagram
 from livedocs.errors import DocsError
-from livedocs.html import notebook_name
-from livedocs.notebooks import notebook
+from livedocs.notebooks import downloads
 from livedocs.project import Project, load_project
 from livedocs.published import build, workplace
 from livedocs.records import Records, replacing
@@ -98,13 +97,20 @@ def record(root: Path, only: str | None = None) -> None:
 
 
 def write_downloads(project: Project, snippet: Snippet) -> None:
-    """Put the snippet beside its outputs, as a script and as notebooks."""
+    """Put the snippet beside its outputs, as a script and as notebooks, and remove what else lies there.
+
+    That is the record of a profile that is gone, and what a run left that was killed.
+    """
     folder = project.outputs / snippet.name
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / snippet.path.name).write_text(snippet.original, "utf-8")
-    for profile in snippet.profiles:
-        variant = snippet.in_profile(profile)
-        (folder / notebook_name(variant)).write_text(notebook(variant), "utf-8")
+    files = downloads(snippet)
+    for path in folder.iterdir():
+        if path.is_dir() and path.name not in snippet.profiles:
+            shutil.rmtree(path)
+        elif path.is_file() and path.name not in files:
+            path.unlink()
+    for name, text in files.items():
+        (folder / name).write_text(text, "utf-8")
 
 
 def record_diagram(path: Path, root: Path) -> None:

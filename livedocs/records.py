@@ -14,13 +14,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from livedocs.capture import PlayedAudio, ShownFigure
 from livedocs.compare import content_difference, text_difference
 from livedocs.errors import DocsError
 from livedocs.runner import CellRun
@@ -90,6 +92,7 @@ class Records:
         file = folder / "record.json"
         shown = self._shown(file)
         how = f"run `make record ONLY={snippet.name}`"
+        _recover(folder)
         if not file.exists():
             raise DocsError(
                 f"{shown} is missing, so {snippet.file} has no recorded output; {how}", file=snippet.file, line=1
@@ -154,7 +157,10 @@ class Records:
 
         if difference := text_difference(recorded.text, run.output.text):
             raise differs(f"prints something else than the page shows:\n{difference}")
-        pairs = (("figure", recorded.figures, run.output.figures), ("sound", recorded.audio, run.output.audio))
+        pairs: list[tuple[str, Sequence[RecordedFile], Sequence[ShownFigure | PlayedAudio]]] = [
+            ("figure", recorded.figures, run.output.figures),
+            ("sound", recorded.audio, run.output.audio),
+        ]
         for kind, before, now in pairs:
             if len(before) > len(now):
                 raise differs(f"lost a {kind}: {len(before)} recorded, {len(now)} now")
@@ -206,13 +212,20 @@ class Records:
 def _compact_json(data: dict[str, Any]) -> str:
     """JSON with a line for each cell and each file, so that a changed record reads well in a diff."""
     text = json.dumps(data, indent=1, ensure_ascii=False)
-    import re
-
     return re.sub(
         r"\[\s+((?:[-\d.e+]+|null)(?:,\s+(?:[-\d.e+]+|null))*)\s+\]",
         lambda m: "[" + re.sub(r"\s+", " ", m[1]) + "]",
         text,
     )
+
+
+def _recover(target: Path) -> Path:
+    """Where `target` is put aside while it is replaced; put back, where a swap was cut off between its two steps."""
+    aside = target.with_name(f".{target.name}.old")
+    if not target.exists():
+        with contextlib.suppress(OSError):
+            os.rename(aside, target)
+    return aside
 
 
 @contextlib.contextmanager
@@ -223,9 +236,7 @@ def replacing(target: Path) -> Iterator[Path]:
         The empty folder to fill.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.old")
-    if aside.exists() and not target.exists():
-        os.rename(aside, target)  # an earlier swap was cut off between its two steps
+    aside = _recover(target)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     folder.chmod(0o755)
     try:

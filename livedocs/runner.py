@@ -58,9 +58,11 @@ class Run:
         self.snippet = snippet
         self.folder = folder
         self.module = types.ModuleType("__main__")
+        self.module.__file__ = str(snippet.path)
         self.done: list[CellRun] = []
         self._index: dict[str, int] = {cell.name: i for i, cell in enumerate(snippet.cells)}
         self._position = 0
+        self._settings: dict[str, Any] = {}
         self._failed: CellError | None = None
 
     def run_until(self, name: str, *, skip_trained: bool = False) -> CellRun:
@@ -84,43 +86,37 @@ class Run:
 
     def _run(self, cell: Cell) -> CellRun:
         file = str(self.snippet.file)
-        # The lines that a traceback shows are those of the profile that ran.
-        linecache.cache[file] = (
-            len(self.snippet.text),
-            None,
-            self.snippet.text.splitlines(keepends=True),
-            file,
-        )
+        _show_lines(file, self.snippet.text)  # a traceback shows those of the profile that ran
         proved: list[str] = []
         self.module.__dict__[_PROVED] = proved.append
         tree = _mark_claims(self.snippet.cell_tree(cell), self.snippet)
-        code = compile(tree, file, "exec", dont_inherit=True)
+        # optimize=0: assertions count, even where Python was told to leave them out
+        code = compile(tree, file, "exec", dont_inherit=True, optimize=0)
         prefix = f"{self.snippet.name}-{self.snippet.profile}-{cell.name}"
-        failure: BaseException | None = None
-        with capturing(prefix) as output, _in_folder(self.folder), _deprecations_are_errors() as deprecations:
+        problem = ""
+        with capturing(prefix, self._settings) as output, _in_folder(self.folder), _as_main(self.module):
             start = time.perf_counter()
-            try:
-                exec(code, self.module.__dict__)
-            except Exception as error:
-                failure = error
+            with _deprecations_are_errors() as deprecations:
+                try:
+                    exec(code, self.module.__dict__)
+                    self.folder = Path.cwd()  # as in a script, a changed folder stays changed
+                except (Exception, SystemExit) as error:
+                    problem = _describe(error, file, cell.source_line, f"cell '{cell.name}'")
             seconds = time.perf_counter() - start
-        if failure is not None:
-            self._failed = CellError(_describe(failure, self.snippet, cell))
-            raise self._failed from None
-        if deprecations:
-            self._failed = CellError(
-                f"cell '{cell.name}' uses something deprecated: {deprecations[0]}", file=file, line=cell.source_line
-            )
-            raise self._failed
+        place = f"{file}:{cell.source_line}: cell '{cell.name}'"
+        if not problem and deprecations:
+            problem = f"{place} uses something deprecated: {deprecations[0]}; use what it names instead"
+        if not problem and output.left_open:
+            problem = f"{place} draws a figure and does not show it; call `plt.show()` or `plt.close()` in this cell"
         for claim in self.snippet.cell_claims(cell.name):
-            if claim.id not in proved:
-                self._failed = CellError(
-                    f"the assertion of claim '{claim.id}' never ran; move it to a line that does",
-                    file=file,
-                    line=claim.line,
+            if not problem and claim.id not in proved:
+                problem = (
+                    f"{file}:{claim.line}: the assertion of claim '{claim.id}' never ran; move it to a line that does"
                 )
-                raise self._failed
-        return CellRun(cell.name, output, seconds, proved)
+        if problem:
+            self._failed = CellError(problem)
+            raise self._failed
+        return CellRun(cell.name, output, seconds, list(dict.fromkeys(proved)))
 
 
 def run_snippet(snippet: Snippet, folder: Path, *, skip_trained: bool = False) -> Iterator[CellRun]:
@@ -135,18 +131,36 @@ def run_snippet(snippet: Snippet, folder: Path, *, skip_trained: bool = False) -
             yield run.run_until(cell.name, skip_trained=skip_trained)
 
 
-def run_source(source: str, file: str, line: int, namespace: dict[str, Any]) -> None:
+def run_source(source: str, file: str, line: int, namespace: dict[str, Any], folder: Path) -> None:
     """Run a literal fence of a page.
 
+    Args:
+        source: Its code.
+        file: The page, for messages.
+        line: The line on which the fence opens.
+        namespace: Where its names live.
+        folder: Its working folder.
+
     Raises:
-        CellError: It raised.
+        CellError: It raised, or used something deprecated.
     """
-    try:
-        with capturing("fence"), _deprecations_are_errors():
-            exec(compile("\n" * line + source, file, "exec", dont_inherit=True), namespace)
-    except Exception as error:
-        frames = "".join(traceback.format_exception(error, limit=-1))
-        raise CellError(f"this fence raised\n{frames}", file=file, line=line) from None
+    text = "\n" * line + source
+    _show_lines(file, text)
+    problem = ""
+    with capturing("fence"), _in_folder(folder), _deprecations_are_errors() as deprecations:
+        try:
+            exec(compile(text, file, "exec", dont_inherit=True, optimize=0), namespace)
+        except (Exception, SystemExit) as error:
+            problem = _describe(error, file, line, "this fence")
+    if not problem and deprecations:
+        problem = f"{file}:{line}: this fence uses something deprecated: {deprecations[0]}; use what it names instead"
+    if problem:
+        raise CellError(problem)
+
+
+def _show_lines(file: str, text: str) -> None:
+    """Tell tracebacks what stands in a file whose code is run from memory."""
+    linecache.cache[file] = (len(text), None, [f"{line}\n" for line in text.split("\n")], file)
 
 
 def _mark_claims(tree: ast.Module, snippet: Snippet) -> ast.Module:
@@ -176,6 +190,17 @@ def _in_folder(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _as_main(module: types.ModuleType) -> Iterator[None]:
+    """The cells are the running program, also for who looks its classes up by name (pickle, dataclasses)."""
+    before = sys.modules["__main__"]
+    sys.modules["__main__"] = module
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = before
+
+
+@contextlib.contextmanager
 def _deprecations_are_errors() -> Iterator[list[str]]:
     """Deprecated calls of torch and transformers fail a cell; transformers says some through its logger."""
     found: list[str] = []
@@ -197,16 +222,16 @@ def _deprecations_are_errors() -> Iterator[list[str]]:
         logger.removeHandler(listener)
 
 
-def _describe(error: Exception, snippet: Snippet, cell: Cell) -> str:
-    """A traceback that begins in the snippet, with the values behind a failed assertion."""
-    file = str(snippet.file)
+def _describe(error: BaseException, file: str, line: int, what: str) -> str:
+    """A traceback that begins in the file, with the values behind a failed assertion."""
     frames = traceback.extract_tb(error.__traceback__)
-    first = next((i for i, frame in enumerate(frames) if frame.filename == file), 0)
-    line = next((frame.lineno for frame in reversed(frames) if frame.filename == file), cell.source_line)
+    first = next((i for i, frame in enumerate(frames) if frame.filename == file), len(frames))
+    fallback = error.lineno if isinstance(error, SyntaxError) and error.filename == file else line
+    place = next((frame.lineno for frame in reversed(frames) if frame.filename == file), fallback)
     text = "".join(traceback.format_list(frames[first:]))
-    said = traceback.format_exception_only(error)[-1].strip()
+    said = "".join(part for part in traceback.format_exception_only(error) if not part.startswith("  ")).strip()
     values = _values(error, file) if isinstance(error, AssertionError) else ""
-    return f"{file}:{line}: cell '{cell.name}' raised {said}\n{text.rstrip()}{values}"
+    return f"{file}:{place}: {what} raised {said}\n{text.rstrip()}{values}".rstrip()
 
 
 def _values(error: BaseException, file: str) -> str:
@@ -226,7 +251,10 @@ def _values(error: BaseException, file: str) -> str:
             for name in names:
                 value = frame.f_locals.get(name, frame.f_globals.get(name, _MISSING))
                 if value is not _MISSING and not isinstance(value, types.ModuleType) and not callable(value):
-                    text = repr(value)
+                    try:
+                        text = repr(value)
+                    except Exception as failure:
+                        text = f"({type(failure).__name__} in its repr)"
                     shown.append(f"    {name} = {text if len(text) <= 200 else text[:200] + ' …'}")
     return "\n  where\n" + "\n".join(shown) if shown else ""
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import hashlib
 import io
 import json
 import re
 import tokenize
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,8 +26,11 @@ from livedocs.errors import DocsError, DocsErrors
 PROFILES = ("compact", "full-size")
 """The two variants of a snippet: trained here and offline, or published and large."""
 
+TAGS = ("trained", "compact")
+"""Marks of a cell: `trained` needs trained weights, `compact` exists in the compact profile alone."""
+
 ID = r"[a-z0-9]+(?:-[a-z0-9]+)*"
-_HEADER = re.compile(r"^# %%(?P<rest>.*)$")
+_HEADER = re.compile(r"^(?P<marks>#\s*%%)(?P<rest>.*)$")
 _CELL = re.compile(rf"^\s+(?P<name>{ID})(?:\s+tags=(?P<tags>\[.*\]))?\s*$")
 _FULL_SIZE = re.compile(r"^#\s*full size:\s*(?P<code>.+?)\s*$")
 _CLAIM = re.compile(r"^#\s*claim:\s*(?P<id>.*?)\s*$")
@@ -52,7 +57,7 @@ class Cell:
         line: Line of its `# %%` header, counted from 1.
         source: The code below the header, without blank lines at both ends.
         source_line: Line of the first line of `source`.
-        tags: Marks from the header; `trained` keeps a cell out of runs with random weights.
+        tags: Marks from the header, of `TAGS`.
     """
 
     name: str
@@ -91,13 +96,14 @@ class Snippet:
         self.file = path.relative_to(root) if root and path.is_relative_to(root) else path
         self.name = path.stem
         self.profile = profile
-        self.original = path.read_text("utf-8") if text is None else text
+        self.original = path.read_text("utf-8-sig") if text is None else text
         self.text = self.original if profile == "compact" else _full_size(self.original, self.file)
+        self.tree = _parse(self.text, self.file)
         self.cells = list(_cells(self.text, self.file))
-        try:
-            self.tree = ast.parse(self.text, filename=str(self.file))
-        except SyntaxError as error:
-            raise DocsError(f"syntax error: {error.msg}", file=self.file, line=error.lineno) from None
+        if profile == "full-size" and any("compact" in cell.tags for cell in self.cells):
+            self.text = _without_compact_cells(self.text, self.cells)
+            self.tree = _parse(self.text, self.file)
+            self.cells = [cell for cell in self.cells if "compact" not in cell.tags]
         self.claims = self._read_claims()
 
     def in_profile(self, profile: str) -> Snippet:
@@ -118,6 +124,21 @@ class Snippet:
     def _root(self) -> Path | None:
         return None if self.file == self.path else Path(str(self.path)[: -len(str(self.file))])
 
+    def has_cell(self, name: str) -> bool:
+        """Whether the profile has a cell of that name."""
+        return name in self._by_name
+
+    @property
+    def prose(self) -> list[tuple[int, str]]:
+        """The `[markdown]` cells: line and text of each. Notebooks show them; pages have words of their own."""
+        lines = self.text.split("\n")
+        found = []
+        for line, end, head in _heads(self.text):
+            if _is_prose(head):
+                body = [re.sub(r"^# ?", "", text) for text in lines[line : end - 1]]
+                found.append((line, "\n".join(body).strip()))
+        return found
+
     def cell(self, name: str) -> Cell:
         """The cell of that name.
 
@@ -133,7 +154,7 @@ class Snippet:
     def cell_tree(self, cell: Cell) -> ast.Module:
         """The syntax tree of one cell, with the line numbers that it has in the file."""
         last = cell.source_line + cell.source.count("\n")
-        body = [node for node in self.tree.body if cell.source_line <= node.lineno <= last]
+        body = [copy.deepcopy(node) for node in self.tree.body if cell.source_line <= node.lineno <= last]
         return ast.Module(body=body, type_ignores=[])
 
     def cell_claims(self, name: str) -> list[Claim]:
@@ -220,9 +241,40 @@ def _comments(text: str) -> Iterator[tuple[int, int, str]]:
         return  # ast.parse reports it with a better message
 
 
+def _parse(text: str, file: Path) -> ast.Module:
+    """The syntax tree of a script that compiles.
+
+    Raises:
+        DocsError: It does not.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            tree = ast.parse(text, filename=str(file))
+            compile(text, str(file), "exec", dont_inherit=True)  # finds what the parser lets pass: `return` in a cell
+    except SyntaxError as error:
+        raise DocsError(f"syntax error: {error.msg}", file=file, line=error.lineno or 1) from None
+    except ValueError as error:
+        raise DocsError(f"cannot read this script: {error}", file=file, line=1) from None
+    return tree
+
+
+def _heads(text: str) -> list[tuple[int, int, re.Match[str]]]:
+    """The headers of cells: the line of each, the line of the next one, and what was matched."""
+    lines = text.split("\n")
+    starts = [line for line, column, _ in _comments(text) if column == 0 and _HEADER.match(lines[line - 1])]
+    matches = [_HEADER.match(lines[line - 1]) for line in starts]
+    ends = [*starts[1:], len(lines) + 1]
+    return [(line, end, head) for line, end, head in zip(starts, ends, matches, strict=True) if head]
+
+
+def _is_prose(head: re.Match[str]) -> bool:
+    return head["rest"].strip().startswith("[markdown]")
+
+
 def _cells(text: str, file: Path) -> Iterator[Cell]:
-    lines = text.splitlines()
-    heads = [(number, match) for number, line in enumerate(lines, 1) if (match := _HEADER.match(line))]
+    lines = text.split("\n")
+    heads = _heads(text)
     first = heads[0][0] if heads else len(lines) + 1
     for number, line in enumerate(lines[: first - 1], 1):
         if line.strip() and not line.startswith("#"):
@@ -230,14 +282,17 @@ def _cells(text: str, file: Path) -> Iterator[Cell]:
     if not heads:
         raise DocsError("no cells; open one with `# %% name`", file=file, line=1)
     seen: dict[str, int] = {}
-    for (number, head), end in zip(heads, [n for n, _ in heads[1:]] + [len(lines) + 1], strict=True):
+    for number, end, head in heads:
         rest = head["rest"]
-        if rest.strip().startswith("[markdown]"):
+        if _is_prose(head):
+            for code, line in enumerate(lines[number : end - 1], number + 1):
+                if line.strip() and not line.startswith("#"):
+                    raise DocsError("code in a [markdown] cell; open one with `# %% name`", file=file, line=code)
             continue
         match = _CELL.match(rest)
-        if match is None:
+        if match is None or head["marks"] != "# %%":
             raise DocsError(
-                f"malformed cell header '# %%{rest}'; write `# %% name` or `# %% name tags=[\"trained\"]`, the name in "
+                f"malformed cell header '{head[0]}'; write `# %% name` or `# %% name tags=[\"trained\"]`, the name in "
                 "lower case with hyphens",
                 file=file,
                 line=number,
@@ -252,8 +307,9 @@ def _cells(text: str, file: Path) -> Iterator[Cell]:
                 tags = tuple(json.loads(match["tags"]))
             except (json.JSONDecodeError, TypeError):
                 tags = ("?",)
-            if any(tag != "trained" for tag in tags):
-                raise DocsError(f'unknown tags {match["tags"]}; known: ["trained"]', file=file, line=number)
+            if any(tag not in TAGS for tag in tags):
+                known = json.dumps(TAGS)
+                raise DocsError(f"unknown tags {match['tags']}; known: {known}", file=file, line=number)
         body = lines[number : end - 1]
         start = number + 1
         while body and not body[0].strip():
@@ -262,13 +318,22 @@ def _cells(text: str, file: Path) -> Iterator[Cell]:
         while body and not body[-1].strip():
             body.pop()
         if not body:
-            raise DocsError(f"cell '{name}' is empty", file=file, line=number)
+            raise DocsError(f"cell '{name}' is empty; write code below it or delete it", file=file, line=number)
+        try:
+            ast.parse("\n".join(body))
+        except SyntaxError:
+            raise DocsError(
+                f"a statement reaches over the border of cell '{name}'; move the `# %%` line, so that each cell is whole",
+                file=file,
+                line=number,
+            ) from None
         yield Cell(name, number, "\n".join(body), start, tags)
 
 
 def _full_size(text: str, file: Path) -> str:
     """The script with the values of the full-size profile. Line numbers stay as they are."""
-    lines = text.splitlines()
+    lines = text.split("\n")
+    statements = [node for node in ast.walk(_parse(text, file)) if isinstance(node, ast.stmt)]
     for line, column, comment in _comments(text):
         match = _FULL_SIZE.match(comment)
         if match is None:
@@ -277,17 +342,26 @@ def _full_size(text: str, file: Path) -> str:
         if not before.strip():
             lines[line - 1] = before + match["code"]
             continue
-        try:
-            node = ast.parse(before.strip()).body[0]
-        except (SyntaxError, IndexError):
-            node = None
-        if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+        here = [node for node in statements if node.lineno <= line <= (node.end_lineno or node.lineno)]
+        node = here[-1] if here else None
+        alone = [other for other in here if other.lineno == line] == [node]
+        if not isinstance(node, ast.Assign) or len(node.targets) != 1 or not alone or node.end_lineno != line:
             raise DocsError(
                 "`# full size:` must follow a one-line assignment, or stand alone on its line", file=file, line=line
             )
-        indent = before[: len(before) - len(before.lstrip())]
-        lines[line - 1] = f"{indent}{ast.unparse(node.targets[0])} = {match['code']}"
-    return "\n".join(lines) + "\n"
+        name = before.encode()[: node.targets[0].end_col_offset].decode()
+        lines[line - 1] = f"{name} = {match['code']}"
+    return "\n".join(lines)
+
+
+def _without_compact_cells(text: str, cells: list[Cell]) -> str:
+    """The script with cells of the compact profile left blank. Line numbers stay as they are."""
+    lines = text.split("\n")
+    for cell in cells:
+        if "compact" in cell.tags:
+            last = cell.source_line + cell.source.count("\n")
+            lines[cell.line - 1 : last] = [""] * (last - cell.line + 1)
+    return "\n".join(lines)
 
 
 def cannot_fail(test: ast.expr, constants: frozenset[str] = frozenset()) -> str | None:
@@ -305,6 +379,10 @@ def cannot_fail(test: ast.expr, constants: frozenset[str] = frozenset()) -> str 
         if isinstance(test.op, ast.Or):
             return next((reason for reason in reasons if reason), None)
         return reasons[0] if all(reasons) else None
+    if isinstance(test, ast.Compare) and len(test.ops) > 1:
+        sides = [test.left, *test.comparators]
+        pairs = [ast.Compare(a, [op], [b]) for a, op, b in zip(sides, test.ops, sides[1:], strict=False)]
+        return cannot_fail(ast.BoolOp(ast.And(), list(pairs)), constants)
     if (isinstance(test, ast.Tuple | ast.List | ast.Set) and test.elts) or (isinstance(test, ast.Dict) and test.keys):
         return "a collection that is not empty is always true"
     if isinstance(test, ast.Lambda | ast.GeneratorExp | ast.JoinedStr):
@@ -314,13 +392,13 @@ def cannot_fail(test: ast.expr, constants: frozenset[str] = frozenset()) -> str 
     if names <= constants | bound | _BUILTINS:
         return "it is made of constants only"
     if isinstance(test, ast.Compare):
-        sides = [test.left, *test.comparators]
-        for operator, left, right in zip(test.ops, sides, sides[1:], strict=False):
-            same = ast.dump(left) == ast.dump(right)
-            if same and isinstance(operator, ast.Eq | ast.LtE | ast.GtE | ast.Is | ast.In) and len(test.ops) == 1:
-                return "it compares a thing with itself"
-            if isinstance(operator, ast.GtE) and _is_length(left) and _is_zero(right) and len(test.ops) == 1:
-                return "a length is never below zero"
+        operator, left, right = test.ops[0], test.left, test.comparators[0]
+        if ast.dump(left) == ast.dump(right) and isinstance(operator, ast.Eq | ast.LtE | ast.GtE | ast.Is | ast.In):
+            return "it compares a thing with itself"
+        if isinstance(operator, ast.LtE):
+            left, right, operator = right, left, ast.GtE()
+        if isinstance(operator, ast.GtE) and _is_length(left) and _is_zero(right):
+            return "a length is never below zero"
     if isinstance(test, ast.Call) and len(test.args) >= 2:
         function = test.func.attr if isinstance(test.func, ast.Attribute) else getattr(test.func, "id", "")
         if function in _EQUALITIES and ast.dump(test.args[0]) == ast.dump(test.args[1]):
@@ -339,7 +417,11 @@ def _is_zero(node: ast.expr) -> bool:
 
 
 def _constant_names(tree: ast.Module) -> frozenset[str]:
-    """Names that the script binds to literals and to nothing else."""
+    """Names that the script binds to literals and to nothing else.
+
+    A name that a branch, a loop or a function may bind to something else is none: the run decides what it holds.
+    """
+    top = {id(target) for node in tree.body if isinstance(node, ast.Assign) for target in node.targets}
     literal: dict[str, list[ast.expr]] = {}
     other: set[str] = set()
     simple: set[int] = set()
@@ -349,6 +431,8 @@ def _constant_names(tree: ast.Module) -> frozenset[str]:
                 if isinstance(target, ast.Name):
                     literal.setdefault(target.id, []).append(node.value)
                     simple.add(id(target))
+                    if id(target) not in top and len({ast.dump(value) for value in literal[target.id]}) > 1:
+                        other.add(target.id)
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in simple:
             other.add(node.id)
@@ -356,7 +440,7 @@ def _constant_names(tree: ast.Module) -> frozenset[str]:
             other.add(node.arg)
         elif isinstance(node, ast.alias):
             other.add((node.asname or node.name).split(".")[0])
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             other.add(node.name)
     constants: set[str] = set()
     while True:
@@ -372,6 +456,9 @@ def _constant_names(tree: ast.Module) -> frozenset[str]:
 
 def _is_literal(node: ast.expr, constants: set[str]) -> bool:
     inner = list(ast.walk(node))
-    if any(isinstance(part, ast.Call | ast.Attribute | ast.Await) for part in inner):
+    if any(
+        isinstance(part, ast.Call | ast.Attribute | ast.Await | ast.List | ast.Dict | ast.Set | ast.comprehension)
+        for part in inner
+    ):
         return False
     return all(part.id in constants for part in inner if isinstance(part, ast.Name))

@@ -1,0 +1,168 @@
+"""What the tests share: a small project of its own for each test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from livedocs.checking import check
+from livedocs.errors import DocsError
+from livedocs.project import Project, load_project
+from livedocs.recording import record
+from livedocs.records import Records
+
+ROOT = Path(__file__).parent.parent
+
+SNIPPET = """\
+# %% [markdown]
+# # Toy
+
+# %% setup
+SIZE = 3  # full size: 4
+
+# %% add
+total = sum(range(SIZE))
+print("total", total)
+assert total == SIZE * (SIZE - 1) // 2  # claim: toy-sum
+
+# %% plot tags=["trained"]
+import matplotlib.pyplot as plt
+
+plt.plot([1, 2, 3])
+plt.title("A line")
+plt.show()
+"""
+
+PAGE = """\
+---
+title: Toy
+---
+# Toy
+
+@cell toy/setup
+
+The numbers [add up](claim:toy-sum).
+
+@cell toy/add
+
+@cell toy/plot
+    alt: A rising line.
+
+```python
+print("literal")
+```
+
+@downloads toy
+"""
+
+CONFIG = """\
+site_name: Toy
+theme: {name: material, font: false}
+use_directory_urls: false
+plugins: []
+markdown_extensions: [livedocs.markdown, admonition, pymdownx.superfences, pymdownx.highlight, pymdownx.tabbed]
+validation: {links: {anchors: warn}}
+"""
+
+
+class Toy:
+    """A project of one snippet and one page, and what one does with a project.
+
+    Attributes:
+        root: Its folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.write("mkdocs.yml", CONFIG)
+        self.write("pytest.ini", "[pytest]\naddopts = --markdown-docs -p livedocs.pytest_plugin -p no:cacheprovider\n")
+        self.write("snippets/toy.py", SNIPPET)
+        self.write("docs/index.md", PAGE)
+
+    def write(self, file: str, text: str | bytes) -> Path:
+        """Write a file of the project. The next reader sees that it changed."""
+        path = self.root / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return path
+
+    def read(self, file: str) -> str:
+        return (self.root / file).read_text("utf-8")
+
+    def replace(self, file: str, old: str, new: str) -> None:
+        """Change one place of a file."""
+        text = self.read(file)
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
+        self.write(file, text.replace(old, new))
+
+    def use(self, cells: str, page: str | None = None) -> None:
+        """Another snippet, and a page that embeds all its cells (one figure each where a cell says `# figure`)."""
+        self.write("snippets/toy.py", cells)
+        if page is None:
+            parts = []
+            for part in cells.split("# %% ")[1:]:
+                alts = "".join("    alt: A figure.\n" for _ in range(part.count("# figure")))
+                claims = [line.split("# claim: ")[1] for line in part.splitlines() if "# claim: " in line]
+                parts.append(f"@cell toy/{part.split()[0]}\n{alts}")
+                parts += [f"[Proved](claim:{claim}).\n" for claim in claims]
+            page = "# Toy\n\n" + "\n".join(parts)
+        self.write("docs/index.md", page)
+
+    @property
+    def project(self) -> Project:
+        return load_project(self.root)
+
+    @property
+    def records(self) -> Records:
+        return Records(self.project.outputs, self.root)
+
+    def record(self, only: str | None = None) -> None:
+        record(self.root, only)
+
+    def check(self) -> str:
+        return check(self.root)
+
+    def mistake(self) -> str:
+        """The message of the mistake that `check` finds."""
+        with pytest.raises(DocsError) as caught:
+            self.check()
+        return str(caught.value)
+
+    def outputs(self) -> dict[str, bytes]:
+        """Every recorded file and what it holds."""
+        folder = self.root / "docs" / "outputs"
+        return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+    def build(self) -> str:
+        """Build the site strictly, in a process of its own; the first page's HTML, or the builder's message."""
+        done = self.python("-m", "mkdocs", "build", "--strict", "--quiet")
+        return self.read("site/index.html") if done.returncode == 0 else done.stdout + done.stderr
+
+    def pytest(self, *arguments: str, **environment: str) -> str:
+        """What pytest says of the pages, run in a process of its own."""
+        done = self.python("-m", "pytest", "-p", "no:xdist", "docs", *arguments, **environment)
+        return done.stdout + done.stderr
+
+    def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run Python in the project's root, away from this session's settings."""
+        unwanted = ("PYTEST", "CI", "LIVEDOCS", "COV")
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(unwanted)}
+        settings = {"PYTHONPATH": str(ROOT), "NO_MKDOCS_2_WARNING": "1", "LIVEDOCS_CACHE": "off"} | environment
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.root,
+            env=clean | settings,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Toy:
+    """A small project that is in order, not yet recorded."""
+    return Toy(tmp_path)

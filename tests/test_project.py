@@ -1,0 +1,107 @@
+"""The project as a whole: what a reader downloads, and what is always true of the repository."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from livedocs.checking import check
+from livedocs.html import notebook_name
+from livedocs.project import load_project
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parents[1]
+SNIPPETS = load_project(ROOT).snippets
+
+VIT_IDS = """vit-patches vit-conv-projection vit-768 vit-cls vit-cls-only vit-positions vit-order-blind vit-pure vit-global
+vit-head vit-loss vit-works""".split()
+
+
+def tracked() -> list[Path]:
+    """The files of the repository."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).exists()]
+
+
+def test_pages_snippets_records_and_claims_fit_together() -> None:
+    """Protects the site as committed: no stale record, no unproved claim, no cell that no page shows."""
+    assert "all fit together" in check(ROOT)
+
+
+@pytest.mark.parametrize("name", sorted(SNIPPETS))
+def test_a_snippet_runs_by_itself(name: str) -> None:
+    """Protects those who download the script: `python snippets/<name>.py` runs in the project's root, without the tool."""
+    environment = os.environ | {"MPLBACKEND": "agg", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONPATH", None)
+    done = subprocess.run(
+        [sys.executable, f"snippets/{name}.py"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.parametrize("name", sorted(SNIPPETS))
+def test_a_notebook_runs_from_top_to_bottom(name: str) -> None:
+    """Protects those who download the notebook: it is the same code, and runs in the project's root."""
+    snippet = SNIPPETS[name]
+    book = nbformat.read(ROOT / "docs" / "outputs" / name / notebook_name(snippet), as_version=4)
+    nbformat.validate(book)
+    code = [cell.source for cell in book.cells if cell.cell_type == "code"]
+    assert [source.strip() for source in code] == [cell.source.strip() for cell in snippet.cells]
+    NotebookClient(book, timeout=120, resources={"metadata": {"path": str(ROOT)}}).execute()
+
+
+def test_every_statement_on_vit_is_linked_from_its_page() -> None:
+    """Protects completeness: each row that the page on ViT must teach is claimed there, and proved by its snippet."""
+    page = load_project(ROOT).page_of(ROOT / "docs" / "image-classification-vit.md")
+    linked = {link.id for link in page.claims}
+    proved = {claim.id for claim in SNIPPETS["vit"].claims}
+    assert not [one for one in VIT_IDS if one not in linked & proved]
+
+
+def test_the_repository_speaks_of_itself_alone() -> None:
+    """Protects readers elsewhere: no file names a folder of one machine."""
+    pattern = re.compile(r"(?<![\w.])/(?:root|home/\w+|work|tmp/\w+)/")
+    found = []
+    for file in tracked():
+        if file.suffix in {".safetensors", ".png", ".npz", ".woff2", ".wav", ".svg"} or file.stat().st_size > 2e6:
+            continue
+        for number, line in enumerate(file.read_text("utf-8", errors="replace").splitlines(), 1):
+            if pattern.search(line) and file != Path(__file__):
+                found.append(f"{file.relative_to(ROOT)}:{number}: {line.strip()[:100]}")
+    assert not found, "\n".join(found)
+
+
+def test_the_repository_stays_small() -> None:
+    """Protects those who clone: the files are below 150 MB, and a checkpoint below 8 MB."""
+    assert sum(file.stat().st_size for file in tracked()) < 150e6
+    for folder in (ROOT / "checkpoints").iterdir():
+        if folder.is_dir() and not folder.name.startswith("."):
+            assert sum(file.stat().st_size for file in folder.iterdir()) < 8e6, folder.name
+
+
+def test_requirements_are_pinned() -> None:
+    """Protects a fresh machine: every requirement has one exact version, torch among them."""
+    lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+    packages = [line for line in lines if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+]+", line) for line in packages)
+    assert "torch==2.13.0" in packages
+
+
+@pytest.mark.parametrize(
+    ("target", "setting", "said"),
+    [("record", "ONLY=nothing", "there is no snippets/nothing.py"), ("train", "NAME=nothing", "vit-scenes")],
+)
+def test_make_refuses_an_unknown_name(target: str, setting: str, said: str) -> None:
+    """Protects against typing errors: an unknown name ends in one line that lists the known ones."""
+    module = {"record": ["livedocs", "record", "--only"], "train": ["training"]}[target]
+    done = subprocess.run(
+        [sys.executable, "-m", *module, setting.split("=")[1]], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

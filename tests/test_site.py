@@ -1,0 +1,361 @@
+"""The built site, in a real browser: what a reader meets."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import html.parser
+import http.server
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urldefrag, urljoin
+
+import axe_core_python
+import pytest
+import yaml
+from livedocs.pages import Page
+from livedocs.project import load_project
+from livedocs.pytest_plugin import page_parts
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Request, sync_playwright
+from playwright.sync_api import Page as Tab
+
+ROOT = Path(__file__).parents[1]
+PAGES = [path.relative_to(ROOT / "docs").with_suffix(".html").as_posix() for path in load_project(ROOT).pages]
+AXE = next(Path(axe_core_python.__file__).parent.glob("axe*.js")).read_text("utf-8")
+SCHEMES = ("light", "dark")
+PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1440, "height": 900}
+
+
+def build(folder: Path, builder: str) -> Path:
+    """Build the project's site with one of the two builders; returns the folder with its files."""
+    settings = (ROOT / "mkdocs.yml").read_text("utf-8")
+    for part in ("docs", "snippets", "livedocs", "overrides"):
+        if (ROOT / part).exists():
+            (folder / part).symlink_to(ROOT / part)
+    (folder / "mkdocs.yml").write_text(settings, "utf-8")
+    command = [sys.executable, "-m", builder, "build", "--strict"]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "NO_MKDOCS_2_WARNING": "1"},
+        check=False,
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    assert "WARNING" not in output, output
+    return folder / "site"
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site as MkDocs builds it."""
+    return build(tmp_path_factory.mktemp("mkdocs"), "mkdocs")
+
+
+@pytest.fixture(scope="session")
+def zensical_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site as Zensical builds it from the same mkdocs.yml."""
+    return build(tmp_path_factory.mktemp("zensical"), "zensical")
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def serving(folder: Path, below: Path) -> Iterator[str]:
+    """Serve a built site from a sub-path, as a static host might; yields its address."""
+    below.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(folder, below / "some" / "path", dirs_exist_ok=True)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(below)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/some/path/"
+    finally:
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def address(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the MkDocs site is served."""
+    with serving(site, tmp_path_factory.mktemp("served")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def zensical_address(zensical_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the Zensical site is served."""
+    with serving(zensical_site, tmp_path_factory.mktemp("served-zensical")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, headless, that asks nothing of the network by itself."""
+    path = shutil.which("chromium")
+    assert path, "Chromium is missing: install the Debian package `chromium`, or run `make test` as root"
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=[*arguments, "--disable-sync", "--no-first-run"]
+        )
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def opened(browser: Browser, url: str, *, scheme: str = "light", size: dict[str, int] = DESK) -> Iterator[Tab]:
+    """A tab in which a page has loaded; it fails on any error in the console and any request to another host."""
+    context: BrowserContext = browser.new_context(
+        color_scheme=scheme,  # type: ignore[arg-type]
+        viewport=size,  # type: ignore[arg-type]
+        reduced_motion="reduce",
+        permissions=["clipboard-read", "clipboard-write"],
+    )
+    problems: list[str] = []
+    host = re.match(r"https?://[^/]+/", url)
+    assert host
+
+    def on_request(request: Request) -> None:
+        if not request.url.startswith((host[0], "data:", "blob:")):
+            problems.append(f"request to another host: {request.url}")
+
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            problems.append(f"{message.type} in the console: {message.text}")
+
+    tab = context.new_page()
+    tab.on("request", on_request)
+    tab.on("console", on_console)
+    tab.on("pageerror", lambda error: problems.append(f"error in a script: {error}"))
+    tab.on("requestfailed", lambda request: problems.append(f"failed request: {request.url}"))
+    tab.on(
+        "response", lambda answer: problems.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None
+    )
+    tab.goto(url)
+    tab.wait_for_load_state("networkidle")
+    yield tab
+    context.close()
+    assert not problems, f"{url}: " + "; ".join(problems)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("page", PAGES)
+def test_axe_finds_no_violation(browser: Browser, address: str, page: str, scheme: str) -> None:
+    """Protects readers who use a screen reader, a keyboard, or need contrast; in light and dark, on every page."""
+    with opened(browser, address + page, scheme=scheme) as tab:
+        shown = tab.evaluate("document.body.getAttribute('data-md-color-scheme')")
+        assert shown == {"light": "default", "dark": "slate"}[scheme]
+        tab.evaluate(AXE)
+        result = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    found = [
+        f"{violation['id']}: {node['html'][:160]} ({node['failureSummary'][:200]})"
+        for violation in result["violations"]
+        for node in violation["nodes"]
+    ]
+    assert not found, "\n".join(found[:10])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_scrolls_sideways_on_a_phone(browser: Browser, address: str, page: str) -> None:
+    """Protects readers on a phone: the page is never wider than 390 pixels; code scrolls inside its own box."""
+    with opened(browser, address + page, size=PHONE) as tab:
+        for choice in ("Compact", "Full size"):
+            for label in tab.locator(".ld-profiles label", has_text=choice).all()[:1]:
+                label.click()
+            width = tab.evaluate("document.documentElement.scrollWidth")
+            assert width <= PHONE["width"], f"{page} is {width} pixels wide with the tab {choice}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_loads_only_the_site_itself(browser: Browser, address: str, page: str) -> None:
+    """Protects privacy and offline use: scrolled to its end, a page asks no other host and logs no error."""
+    with opened(browser, address + page) as tab:
+        tab.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+        tab.wait_for_load_state("networkidle")
+        assert tab.locator("h1").count() == 1
+        missing = tab.evaluate("[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)")
+        assert not missing
+
+
+def test_search_finds_patch_embedding(browser: Browser, address: str) -> None:
+    """Protects the way in by search: the words of a section's title lead to the ViT page."""
+    with opened(browser, address + "index.html") as tab:
+        tab.keyboard.press("/")
+        tab.locator("input[name=query]").fill("patch embedding")
+        result = tab.locator(".md-search-result__link").first
+        result.wait_for()
+        links = [link.get_attribute("href") or "" for link in tab.locator(".md-search-result__link").all()]
+    assert any("image-classification-vit" in link for link in links), links
+
+
+def test_copying_a_cell_yields_exactly_its_code(browser: Browser, address: str) -> None:
+    """Protects those who copy: the clipboard holds the snippet's code, no prompt, no mark, nothing lost, in both tabs."""
+    project = load_project(ROOT)
+    snippet = project.snippets["vit"]
+    with opened(browser, address + "image-classification-vit.html") as tab:
+        for profile, label in (("compact", "Compact"), ("full-size", "Full size")):
+            variant = snippet.in_profile(profile)
+            tab.locator(".ld-profiles label", has_text=label).first.click()
+            for name in ("setup", snippet.claims[0].cell, snippet.cells[-1].name):
+                cell = tab.locator(f'[data-cell="vit/{name}"]')
+                code = cell.locator("pre:has(> code)").locator("visible=true").first
+                code.scroll_into_view_if_needed()
+                code.hover()
+                button = (
+                    code.locator("xpath=..").locator("button[data-clipboard-target], button[data-md-type=copy]").first
+                )
+                button.click()
+                tab.wait_for_timeout(100)
+                copied = tab.evaluate("navigator.clipboard.readText()")
+                assert copied.rstrip("\n") == variant.cell(name).source, f"{name} ({profile})"
+
+
+def test_tabs_keep_the_choice_across_pages(browser: Browser, address: str) -> None:
+    """Protects readers of one profile: a choice on one page holds on all others, and after a reload."""
+    visible = ".ld-profiles > .tabbed-content > .tabbed-block:nth-child(2)"
+    with opened(browser, address + "image-classification-vit.html") as tab:
+        assert not tab.locator(visible).first.is_visible()
+        tab.locator(".ld-profiles label", has_text="Full size").first.click()
+        assert tab.locator(visible).first.is_visible()
+        assert all(block.is_visible() for block in tab.locator(visible).all())
+        tab.goto(address + "how-these-docs-stay-true.html")
+        tab.wait_for_load_state("networkidle")
+        assert tab.locator(visible).first.is_visible()
+
+
+@pytest.mark.parametrize("label", ["Compact", "Full size"])
+def test_a_claim_leads_to_the_line_that_proves_it(browser: Browser, address: str, label: str) -> None:
+    """Protects the promise of the site: from a statement, one click leads to its proof, whichever tab is open."""
+    with opened(browser, address + "image-classification-vit.html") as tab:
+        tab.locator(".ld-profiles label", has_text=label).first.click()
+        link = tab.locator("a.ld-claim[href='#claim-vit-patches']").first
+        assert "transformers" in (link.get_attribute("title") or "")
+        link.click()
+        tab.wait_for_timeout(300)
+        proof = tab.locator("[id^='claim-vit-patches']").locator("visible=true").first
+        assert "# claim: vit-patches" in proof.inner_text()
+        box = proof.bounding_box()
+        assert box
+        assert 0 <= box["y"] <= DESK["height"], "the line is on the screen"
+
+
+class _Links(html.parser.HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if values.get("id"):
+            self.ids.append(str(values["id"]))
+        for key in ("href", "src", "xlink:href"):
+            if values.get(key):
+                self.links.append(str(values[key]))
+
+
+@pytest.mark.parametrize("builder", ["site", "zensical_site"])
+def test_no_link_is_dead_and_no_id_stands_twice(builder: str, request: pytest.FixtureRequest) -> None:
+    """Protects every link and anchor inside the site, those to claims and downloads among them, with both builders."""
+    folder: Path = request.getfixturevalue(builder)
+    pages: dict[str, _Links] = {}
+    for file in folder.rglob("*.html"):
+        pages[file.relative_to(folder).as_posix()] = parser = _Links()
+        parser.feed(file.read_text("utf-8"))
+    dead = []
+    for name, page in pages.items():
+        if name == "404.html":  # served for any address, so its links are absolute
+            continue
+        doubles = {one for one in page.ids if page.ids.count(one) > 1 and not one.startswith("__")}
+        assert not doubles, f"{name} has these ids twice: {sorted(doubles)[:5]}"
+        for link in page.links:
+            if re.match(r"[a-z]+:", link) or link.startswith("//"):
+                continue
+            target, anchor = urldefrag(urljoin(f"/{name}", link))
+            target = unquote(target).lstrip("/").split("?")[0] or "index.html"
+            file = folder / target
+            if file.is_dir():
+                target, file = f"{target.rstrip('/')}/index.html".lstrip("/"), file / "index.html"
+            if not file.exists():
+                dead.append(f"{name}: {link}")
+            elif anchor and target in pages and unquote(anchor) not in pages[target].ids and anchor != "__skip":
+                dead.append(f"{name}: {link} (no such anchor)")
+    assert not dead, "\n".join(dead)
+
+
+@pytest.mark.parametrize("builder", ["site", "zensical_site"])
+def test_the_suite_collects_every_fence_that_a_page_shows(builder: str, request: pytest.FixtureRequest) -> None:
+    """Protects against code that a reader sees and no test runs: both are counted, page by page."""
+    folder: Path = request.getfixturevalue(builder)
+    for path, page in load_project(ROOT).pages.items():
+        text = (folder / path.relative_to(ROOT / "docs").with_suffix(".html")).read_text("utf-8")
+        shown = len(re.findall(r'class="language-(?:python|py)[^"]*highlight', text))
+        tabs = _cells_with_two_codes(page)
+        assert shown - tabs == len(page_parts(page)), (
+            f"{page.file}: {shown - tabs} shown, {len(page_parts(page))} collected"
+        )
+
+
+def _cells_with_two_codes(page: Page) -> int:
+    """How many cells of a page show their code twice, once in each tab."""
+    built = sys.modules["livedocs.html"] if "livedocs.html" in sys.modules else __import__("livedocs.html").html
+    project = load_project(ROOT)
+    from livedocs.records import Records
+
+    renderer = built.Renderer(project, Records(project.outputs, project.root), page)
+    return sum(renderer.render(embed).count("language-python highlight") - 1 for embed in page.cells)
+
+
+def test_zensical_builds_pages_whose_cells_look_the_same(browser: Browser, address: str, zensical_address: str) -> None:
+    """Protects the move to Material's successor: the same cells, outputs and figures, of the same text and size."""
+    script = """() => [...document.querySelectorAll('.ld-cell')].map(cell => ({
+        name: cell.dataset.cell,
+        text: cell.innerText.replace(/\\s+/g, ' '),
+        figures: cell.querySelectorAll('figure svg, figure img').length,
+        font: getComputedStyle(cell.querySelector('code')).fontFamily,
+        background: getComputedStyle(cell.querySelector('pre')).backgroundColor,
+        width: Math.round(cell.getBoundingClientRect().width),
+    }))"""
+    for page in ("image-classification-vit.html", "how-these-docs-stay-true.html"):
+        seen = []
+        for base in (address, zensical_address):
+            with opened(browser, base + page) as tab:
+                seen.append(tab.evaluate(script))
+        assert len(seen[0]) == len(load_project(ROOT).page_of(ROOT / "docs" / page.replace(".html", ".md")).cells)
+        for ours, theirs in zip(*seen, strict=True):
+            assert abs(ours.pop("width") - theirs.pop("width")) <= 40
+            assert ours == theirs
+
+
+def test_the_site_stays_small(site: Path) -> None:
+    """Protects hosts and readers: the built site is below 80 MB, and every page's own file below 3 MB."""
+    assert sum(file.stat().st_size for file in site.rglob("*") if file.is_file()) < 80e6
+    assert max(file.stat().st_size for file in site.rglob("*.html")) < 3e6
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    """Protects against orphans: each Markdown file of docs/ can be reached from the navigation."""
+
+    def entries(part: Any) -> Iterator[str]:
+        if isinstance(part, str):
+            yield part
+        else:
+            for one in part.values() if isinstance(part, dict) else part:
+                yield from entries(one)
+
+    settings = (ROOT / "mkdocs.yml").read_text("utf-8")
+    nav = set(entries(yaml.safe_load(re.search(r"^nav:\n(?:[ \n].*\n)+", settings, re.M)[0])["nav"]))  # type: ignore[index]
+    assert nav == {path.relative_to(ROOT / "docs").as_posix() for path in load_project(ROOT).pages}

@@ -1,0 +1,154 @@
+"""Training: its command line, a whole run at a tiny size, and what an interrupt leaves behind."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoImageProcessor, ViTForImageClassification
+
+from sample_data import scenes
+from training import __main__ as command
+from training import cards, vit
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scenes")
+
+
+def _recipe(cache: Path) -> vit.Recipe:
+    return vit.quick(vit.Recipe(cache=cache))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["vit-sceens"], "unknown checkpoint 'vit-sceens': use one of "),
+        ([], "give the name of one checkpoint to train: "),
+        (["vit-scenes", "now"], "give the name of one checkpoint to train: "),
+    ],
+)
+def test_bad_name_ends_in_one_line(arguments: list[str], message: str) -> None:
+    """Protects whoever mistypes a name: one line with the known names, and exit status 2."""
+    done = subprocess.run(
+        [sys.executable, "-m", "training", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert message in done.stderr and "vit-scenes" in done.stderr
+
+
+def test_every_name_has_a_module_and_a_folder() -> None:
+    """Protects the list of names: each leads to a module, and to the checkpoint it made."""
+    for name, module in command.MODULES.items():
+        assert importlib.util.find_spec(module) is not None
+        assert (ROOT / "checkpoints" / name / cards.WEIGHTS).is_file()
+
+
+def test_interrupt_ends_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Protects Ctrl-C: no traceback, the usual exit status, and word of what was kept."""
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(vit, "main", stop)
+    assert command.run(["vit-scenes"]) == 130
+    assert "checkpoints/vit-scenes is as it was before" in capsys.readouterr().err
+
+
+def test_tiny_run_from_pictures_to_card(tmp_path: Path, cache: Path) -> None:
+    """Protects the whole way: render, train, save, measure, write the card, read it back."""
+    threads = torch.get_num_threads()
+    folder = tmp_path / "tiny"
+    found = vit.train(folder, _recipe(cache))
+    torch.set_num_threads(threads)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny"]
+    card = cards.read_card(folder)
+    assert card.metric("accuracy").value == pytest.approx(found.accuracy, abs=1e-4)
+    assert card.metric("accuracy").n == found.n == 20
+    assert card.metric("accuracy").seeds == (scenes.split("test", 0), scenes.split("test", 19))
+    assert cards.count_parameters(folder) == card.parameters
+    model = ViTForImageClassification.from_pretrained(folder)
+    assert model.config.id2label == dict(enumerate(scenes.LABELS))
+    assert model.dtype == torch.float32
+    size = AutoImageProcessor.from_pretrained(folder).size
+    assert (size["height"], size["width"]) == (24, 24)
+    assert vit.check_checkpoint(folder) == card
+
+
+@pytest.mark.parametrize("where", ["_dense_loss", "measure"])
+def test_interrupted_run_leaves_the_old_checkpoint(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Protects the checkpoint that is there: while training and while measuring alike."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    (folder / "old.txt").write_text("old")
+
+    def stop(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(vit, where, stop)
+    threads = torch.get_num_threads()
+    with pytest.raises(KeyboardInterrupt):
+        vit.train(folder, _recipe(cache))
+    torch.set_num_threads(threads)
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
+    assert [path.name for path in folder.iterdir()] == ["old.txt"]
+
+
+def test_failed_swap_brings_the_old_checkpoint_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects the moment of the swap itself."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "old.txt").write_text("old")
+    move = os.replace
+    calls: list[int] = []
+
+    def second_fails(source: Path, target: Path) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise OSError("disk full")
+        move(source, target)
+
+    monkeypatch.setattr(cards.os, "replace", second_fails)
+    with pytest.raises(OSError, match="disk full"), cards.replacing(folder) as fresh:
+        (fresh / "new.txt").write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert (folder / "old.txt").read_text() == "old"
+
+
+def test_augmentation_moves_picture_and_classes_together() -> None:
+    """Protects the auxiliary loss: after a flip or a shift a patch still names what it shows."""
+    images = torch.zeros(16, 48, 48, 3, dtype=torch.uint8)
+    images[:, 10:34, 6:26] = 255
+    classes = (images[..., 0] > 0).to(torch.uint8) * 3
+    pixels, moved = vit._augmented(images, classes, torch.Generator().manual_seed(0))
+    bright = pixels.mean(1) > pixels.mean((1, 2, 3), keepdim=True)[:, 0]
+    assert ((bright == (moved == 3)).float().mean() > 0.97).item()
+    assert set(moved.unique().tolist()) == {0, 3}
+
+
+def test_coverage_of_patches() -> None:
+    """Protects the targets of the patch tokens: shares of the patch, row by row, summing to one."""
+    classes = torch.zeros(1, 16, 16, dtype=torch.long)
+    classes[0, :8, 8:12] = 2
+    share = vit._coverage(classes, 8, 6)
+    assert share.shape == (1, 4, 6)
+    assert share.sum(-1).tolist() == [[1, 1, 1, 1]]
+    assert share[0, :, 2].tolist() == [0, 0.5, 0, 0]
+
+
+def test_patches_must_fill_the_picture(tmp_path: Path) -> None:
+    """Protects from a model that would silently ignore a margin."""
+    with pytest.raises(ValueError, match="image_size 96 must be a multiple of patch_size 7"):
+        vit.train(tmp_path / "x", vit.Recipe(patch_size=7))

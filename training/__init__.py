@@ -1,0 +1,1 @@
+"""How every checkpoint was made: one module per checkpoint, run by `python -m training NAME`."""
