@@ -67,6 +67,7 @@ $(READY): requirements.txt
 	@echo "Setting up $(VENV) (once; torch is large)"
 	python3 -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(PY) -c 'import pathlib, site; pathlib.Path(site.getsitepackages()[0], "project.pth").write_text(str(pathlib.Path.cwd()))'
 	@rm -f $(VENV)/.ready-*
 	@touch $@
 

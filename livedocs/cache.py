@@ -106,7 +106,7 @@ class PageCache:
             return note["environment"] == environment_digest() and all(
                 _digest(self.root / name) == digest for name, digest in note["inputs"].items()
             )
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return False
 
     def store(self, page: Path, inputs: set[Path]) -> None:

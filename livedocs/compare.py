@@ -50,7 +50,7 @@ def _same_line(recorded: str, now: str) -> bool:
 
 def _skeleton(line: str) -> str:
     """A line without its numbers; a sign that comes or goes may shift the columns."""
-    return re.sub(r"\s+", " ", _NUMBER.sub("#", line)).strip()
+    return re.sub(r"\s+", " ", re.sub(rf"\s*{_NUMBER.pattern}", " #", line)).strip()
 
 
 def _same_number(recorded: str, now: str) -> bool:

@@ -182,4 +182,6 @@ def _code(snippet: Snippet, cell: Cell) -> str:
         lines[first] = f'<span class="ld-proof" id="claim-{claim.id}{suffix}">{lines[first]}'
         lines[last] += "</span>"
     code = "\n".join(lines)
-    return f'<div class="language-python highlight"><pre><span></span><code>{code}\n</code></pre></div>'
+    # Material names the code after the nearest id, and both tabs hold code: so each has one of its own.
+    name = f"code-{snippet.name}-{snippet.profile}-{cell.name}"
+    return f'<div class="language-python highlight" id="{name}"><pre><span></span><code>{code}\n</code></pre></div>'

@@ -262,10 +262,10 @@ def _parse(text: str, file: Path) -> ast.Module:
 def _heads(text: str) -> list[tuple[int, int, re.Match[str]]]:
     """The headers of cells: the line of each, the line of the next one, and what was matched."""
     lines = text.split("\n")
-    starts = [line for line, column, _ in _comments(text) if column == 0 and _HEADER.match(lines[line - 1])]
-    matches = [_HEADER.match(lines[line - 1]) for line in starts]
-    ends = [*starts[1:], len(lines) + 1]
-    return [(line, end, head) for line, end, head in zip(starts, ends, matches, strict=True) if head]
+    starts = [line for line, column, _ in _comments(text) if column == 0]
+    found = [(line, match) for line in starts if (match := _HEADER.match(lines[line - 1]))]
+    ends = [line for line, _ in found[1:]] + [len(lines) + 1]
+    return [(line, end, match) for (line, match), end in zip(found, ends, strict=False)]
 
 
 def _is_prose(head: re.Match[str]) -> bool:

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # How these docs stay true, shown on the tool itself
 #
-# Run it from the project's root: `python -m snippets.stay_true`.
+# It uses the tool, so it runs in a checkout: `.venv/bin/python snippets/stay_true.py`.
 
 # %% draw
 import matplotlib.pyplot as plt

@@ -64,7 +64,11 @@ site_name: Toy
 theme: {name: material, font: false}
 use_directory_urls: false
 plugins: []
-markdown_extensions: [livedocs.markdown, admonition, pymdownx.superfences, pymdownx.highlight, pymdownx.tabbed]
+markdown_extensions:
+  - livedocs.markdown
+  - admonition
+  - pymdownx.superfences
+  - pymdownx.highlight: {pygments_lang_class: true}
 validation: {links: {anchors: warn}}
 """
 
@@ -144,7 +148,8 @@ class Toy:
 
     def pytest(self, *arguments: str, **environment: str) -> str:
         """What pytest says of the pages, run in a process of its own."""
-        done = self.python("-m", "pytest", "-p", "no:xdist", "docs", *arguments, **environment)
+        where = [] if any(argument.startswith("docs") for argument in arguments) else ["docs"]
+        done = self.python("-m", "pytest", "-p", "no:xdist", *where, *arguments, **environment)
         return done.stdout + done.stderr
 
     def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

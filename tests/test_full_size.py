@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from livedocs.project import load_project
 from livedocs.recording import verify_full_size
 

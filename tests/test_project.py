@@ -10,16 +10,29 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
+
 from livedocs.checking import check
 from livedocs.html import notebook_name
 from livedocs.project import load_project
-from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
 SNIPPETS = load_project(ROOT).snippets
 
-VIT_IDS = """vit-patches vit-conv-projection vit-768 vit-cls vit-cls-only vit-positions vit-order-blind vit-pure vit-global
-vit-head vit-loss vit-works""".split()
+VIT_IDS = [
+    "vit-patches",
+    "vit-conv-projection",
+    "vit-768",
+    "vit-cls",
+    "vit-cls-only",
+    "vit-positions",
+    "vit-order-blind",
+    "vit-pure",
+    "vit-global",
+    "vit-head",
+    "vit-loss",
+    "vit-works",
+]
 
 
 def tracked() -> list[Path]:

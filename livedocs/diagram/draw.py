@@ -233,7 +233,7 @@ class _Drawing:
         box = _Box(x + _LEFT, y, _WIDTH, side + 20)
         self._card(box, block.colour)
         self._text(box.x + 16, y + 24, block.label, size=_LABEL, bold=True)
-        self._text(box.x + 16, y + 43, numbers.sub, size=_TEXT, soft=True, fit=_WIDTH - side - 34)
+        self._text(box.x + 16, y + 43, numbers.sub, size=_TEXT, soft=True, fit=_WIDTH - side - 28)
         rows, columns = numbers.grid
         self._text(box.x + 16, box.bottom - 33, f"{rows} × {columns}", size=12.5, mono=True, colour="patch")
         self._text(box.x + 16, box.bottom - 17, "patches", size=_TEXT, soft=True)
