@@ -98,6 +98,7 @@ def capturing(prefix: str, settings: dict[str, Any] | None = None) -> Iterator[C
         from livedocs import mpl_backend
 
         before = mpl_backend.listener, _catching
+        others = mpl_backend.open_figures()  # of the code that called us
         mpl_backend.listener, _catching = show, caught
         stdin, sys.stdin = sys.stdin, io.StringIO()  # a page has no one who answers: `input()` raises
         try:
@@ -108,7 +109,7 @@ def capturing(prefix: str, settings: dict[str, Any] | None = None) -> Iterator[C
             sys.stdin = stdin
             settings.update(parameters.copy())
             caught.text = _settle(out.getvalue())
-            caught.left_open = mpl_backend.close_all()
+            caught.left_open = mpl_backend.close_all_but(others)
 
 
 def _settle(text: str) -> str:

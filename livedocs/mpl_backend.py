@@ -25,8 +25,14 @@ def show(*_: Any, **__: Any) -> None:
     Gcf.destroy_all()
 
 
-def close_all() -> int:
-    """Close the figures that are still open, and say how many they were."""
-    count = len(Gcf.get_all_fig_managers())
-    Gcf.destroy_all()
-    return count
+def open_figures() -> set[int]:
+    """The numbers of the figures that are open."""
+    return set(Gcf.figs)
+
+
+def close_all_but(kept: set[int]) -> int:
+    """Close the figures that are still open and were not before, and say how many they were."""
+    left = open_figures() - kept
+    for number in left:
+        Gcf.destroy(number)
+    return len(left)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
+from livedocs.errors import DocsError
 from livedocs.snippets import Snippet
 
 
@@ -17,26 +20,41 @@ def downloads(snippet: Snippet) -> dict[str, str]:
 
 
 def notebook(snippet: Snippet) -> str:
-    """The notebook's text (JSON). The same snippet always gives the same text.
+    """The notebook's text (JSON), made by jupytext. The same snippet always gives the same text.
 
     Args:
         snippet: The snippet, in the profile that the notebook shall have.
+
+    Raises:
+        DocsError: Jupyter would cut the cells elsewhere than the page does.
     """
+    import jupytext
     import nbformat
 
+    book = jupytext.reads(snippet.text, fmt={"extension": ".py", "format_name": "percent", "comment_magics": False})
+    # Comments above the first header become a cell without a title.
+    book.cells = [part for part in book.cells if part.cell_type != "code" or "title" in part.metadata]
+    cells = [part for part in book.cells if part.cell_type == "code"]
+    for part, cell in zip_longest(cells, snippet.cells):
+        if part is None or cell is None or part.source.strip() != cell.source.strip():
+            at = cell or snippet.cells[-1]
+            raise DocsError(
+                f"jupytext cuts the notebook elsewhere at cell '{at.name}'; write no `# %%` inside a string there",
+                file=snippet.file,
+                line=at.line,
+            )
+        part.metadata.clear()
+        part.metadata["name"] = cell.name
     where = (
-        "Start it in the root of the project's checkout, where `checkpoints/` lies: "
-        f"`jupyter lab --notebook-dir .`, then open `{snippet.file}` as a notebook or move this file there."
+        "Run this in the root of a checkout of the project, where `checkpoints/` lies."
         if snippet.profile == "compact"
-        else "It needs a network on its first run, to fetch the published checkpoint, and no file of the project."
+        else "This needs a network on its first run, to fetch the published checkpoint, and no file of the project."
     )
-    parts = [(0, nbformat.v4.new_markdown_cell(f"*{where}*"))]
-    parts += [(line, nbformat.v4.new_markdown_cell(text)) for line, text in snippet.prose]
-    for cell in snippet.cells:
-        parts.append((cell.line, nbformat.v4.new_code_cell(cell.source, metadata={"name": cell.name})))
-    book = nbformat.v4.new_notebook(cells=[part for _, part in sorted(parts, key=lambda pair: pair[0])])
+    book.cells = [nbformat.v4.new_markdown_cell(f"*{where}*"), *(part for part in book.cells if part.source.strip())]
     for i, part in enumerate(book.cells):
         part["id"] = f"cell-{i}"  # not a random one: the same snippet gives the same notebook
+        if part.cell_type == "markdown":
+            part.metadata.clear()
     book.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},

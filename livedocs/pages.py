@@ -125,7 +125,9 @@ class Page:
         index = self._front_matter()
         while index < len(self.lines):
             line = self.lines[index]
-            if fence := _FENCE.match(line):
+            if line.lstrip().startswith("<!--"):
+                index = self._skip_comment(index)
+            elif fence := _FENCE.match(line):
                 index = self._read_fence(index, fence)
             elif (match := _COMMAND.match(line)) and (match["command"] in COMMANDS or match["rest"]):
                 index = self._read_embed(index, match)
@@ -135,6 +137,16 @@ class Page:
                         raise self._error(f"malformed claim link 'claim:{link['id']}'; write claim:some-id", index + 1)
                     self.claims.append(ClaimLink(link["id"], index + 1))
                 index += 1
+
+    def _skip_comment(self, index: int) -> int:
+        """What stands in an HTML comment is not shown, so nothing in it runs or links."""
+        while index < len(self.lines):
+            if (match := _COMMAND.match(self.lines[index])) and match["command"] in COMMANDS:
+                raise self._error(f"'@{match['command']}' in a comment is not shown; delete it", index + 1)
+            index += 1
+            if "-->" in self.lines[index - 1]:
+                break
+        return index
 
     def _front_matter(self) -> int:
         if self.lines and self.lines[0] == "---" and "---" in self.lines[1:]:

@@ -1,6 +1,7 @@
 """Run the cells of a snippet, top to bottom in one namespace."""
 
 from __future__ import annotations
+import __future__
 
 import ast
 import contextlib
@@ -22,6 +23,7 @@ from livedocs.errors import DocsError
 from livedocs.snippets import Cell, Snippet
 
 _PROVED = "__livedocs_proved__"
+_FUTURES = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 _DEPRECATED_IN = r"(transformers|torch|__main__)(\..*)?"
 
 
@@ -63,6 +65,7 @@ class Run:
         self._index: dict[str, int] = {cell.name: i for i, cell in enumerate(snippet.cells)}
         self._position = 0
         self._settings: dict[str, Any] = {}
+        self._futures = 0
         self._failed: CellError | None = None
 
     def run_until(self, name: str, *, skip_trained: bool = False) -> CellRun:
@@ -91,7 +94,8 @@ class Run:
         self.module.__dict__[_PROVED] = proved.append
         tree = _mark_claims(self.snippet.cell_tree(cell), self.snippet)
         # optimize=0: assertions count, even where Python was told to leave them out
-        code = compile(tree, file, "exec", dont_inherit=True, optimize=0)
+        code = compile(tree, file, "exec", flags=self._futures, dont_inherit=True, optimize=0)
+        self._futures |= code.co_flags & _FUTURES
         prefix = f"{self.snippet.name}-{self.snippet.profile}-{cell.name}"
         problem = ""
         with capturing(prefix, self._settings) as output, _in_folder(self.folder), _as_main(self.module):

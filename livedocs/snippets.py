@@ -128,17 +128,6 @@ class Snippet:
         """Whether the profile has a cell of that name."""
         return name in self._by_name
 
-    @property
-    def prose(self) -> list[tuple[int, str]]:
-        """The `[markdown]` cells: line and text of each. Notebooks show them; pages have words of their own."""
-        lines = self.text.split("\n")
-        found = []
-        for line, end, head in _heads(self.text):
-            if _is_prose(head):
-                body = [re.sub(r"^# ?", "", text) for text in lines[line : end - 1]]
-                found.append((line, "\n".join(body).strip()))
-        return found
-
     def cell(self, name: str) -> Cell:
         """The cell of that name.
 

@@ -66,15 +66,15 @@ assert refused.keys() == attempts.keys()  # claim: true-vacuous
 # %% traceback
 from livedocs.runner import CellError, Run
 
-text = """# %% load
-import json
-def load(text):
-    return json.loads(text)["label"]
-
-# %% use
-print(load('{"lable": "torus"}'))
-"""
-draft = Snippet(Path("snippets/draft.py"), text)
+lines = [
+    "# %% load",
+    "import json",
+    "def load(text):",
+    "    return json.loads(text)['label']",
+    "# %% use",
+    """print(load('{"lable": "torus"}'))""",
+]
+draft = Snippet(Path("snippets/draft.py"), "\n".join(lines))
 try:
     Run(draft, Path.cwd()).run_until("use")
 except CellError as error:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from mkdocs.commands.build import build
+from mkdocs.config import load_config
+from mkdocs.exceptions import Abort, BuildError
 
 from livedocs.checking import check
 from livedocs.errors import DocsError
@@ -15,6 +20,7 @@ from livedocs.project import Project, load_project
 from livedocs.recording import record
 from livedocs.records import Records
 
+os.environ["NO_MKDOCS_2_WARNING"] = "1"
 ROOT = Path(__file__).parent.parent
 
 SNIPPET = """\
@@ -142,9 +148,19 @@ class Toy:
         return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
     def build(self) -> str:
-        """Build the site strictly, in a process of its own; the first page's HTML, or the builder's message."""
-        done = self.python("-m", "mkdocs", "build", "--strict", "--quiet")
-        return self.read("site/index.html") if done.returncode == 0 else done.stdout + done.stderr
+        """Build the site strictly; the first page's HTML, or the builder's messages where it stopped."""
+        said: list[str] = []
+        listener = logging.Handler(logging.WARNING)
+        listener.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+        logging.getLogger("mkdocs").addHandler(listener)
+        try:
+            with contextlib.chdir(self.root):
+                build(load_config("mkdocs.yml", strict=True))
+        except (Abort, BuildError) as error:
+            return "\n".join([*said, str(error)])
+        finally:
+            logging.getLogger("mkdocs").removeHandler(listener)
+        return self.read("site/index.html")
 
     def pytest(self, *arguments: str, **environment: str) -> str:
         """What pytest says of the pages, run in a process of its own."""

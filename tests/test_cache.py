@@ -27,7 +27,7 @@ def noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PageCache:
     (small / "model.safetensors").write_text("weights")
     inputs = {page}
     with recording_inputs(tmp_path, inputs):
-        open(tmp_path / "input.txt").close()
+        (tmp_path / "input.txt").read_text()
         os.close(os.open(tmp_path / "by_path.bin", os.O_RDONLY))
         (small / "config.json").read_text()
     known = PageCache(tmp_path)

@@ -45,7 +45,7 @@ def test_accuracy_is_what_the_card_says() -> None:
 def test_card_prose_agrees_with_its_head() -> None:
     """Protects the reader of the card: the text gives the same figures as the fields."""
     card = cards.read_card(FOLDER)
-    prose = (FOLDER / cards.CARD).read_text(encoding="utf-8").partition("\n---\n")[2]
+    prose = " ".join((FOLDER / cards.CARD).read_text(encoding="utf-8").partition("\n---\n")[2].split())
     assert f"accuracy {card.metric('accuracy').value:.3f}" in prose
     assert f"{card.parameters:,} parameters" in prose
     assert card.license == "Apache-2.0"
@@ -70,6 +70,21 @@ def test_attention_can_be_looked_at() -> None:
     assert len(maps) == config.num_hidden_layers
     assert maps[0].shape == (1, config.num_attention_heads, tokens, tokens)
     assert torch.allclose(maps[0].sum(-1), torch.ones(1), atol=1e-5)
+
+
+def test_example_pictures_are_easy_or_hard_as_named() -> None:
+    """Protects the pages' examples: the model gets all right but those that are named hard."""
+    model = ViTForImageClassification.from_pretrained(FOLDER).eval()
+    processor = AutoImageProcessor.from_pretrained(FOLDER)
+    for name, (kind, _) in scenes.EXAMPLES.items():
+        if kind != "subject":
+            continue
+        scene = scenes.render_example(name)
+        with torch.inference_mode():
+            answer = int(model(**processor(scene.image, return_tensors="pt")).logits.argmax())
+        right = model.config.id2label[answer] == scene.subject.label
+        assert right != name.startswith("hard-"), name
+        assert name.endswith(("-others", scene.subject.label))
 
 
 def test_missing_folder(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_tabs_appear_only_where_profiles_differ(toy: Toy) -> None:
         "# %% size\nSIZE = 3  # full size: 4\n"
         "# %% words\nprint('same')\n"
         "# %% vector\nimport matplotlib.pyplot as plt\nplt.plot([1, 2, 3], marker='o')\nplt.show()  # figure\n"
-        "# %% pixels\nimport numpy as np\n_, ax = plt.subplots()\nax.scatter(*np.random.default_rng(0).normal(size=(2, 9000)))\n"
+        "# %% pixels\nimport numpy as np\n_, ax = plt.subplots()\nax.scatter(*np.random.default_rng(0).normal(size=(2, 6000)))\n"
         "plt.show()  # figure\n"
         "# %% other\nimport numpy as np\nplt.imshow(np.random.default_rng(SIZE).normal(size=(90, 90)))\nplt.show()  # figure\n"
         "# %% printed\nprint(SIZE)\n"

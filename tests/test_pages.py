@@ -104,6 +104,15 @@ def test_claim_links_are_found_outside_code_only() -> None:
     assert [(claim.id, claim.line) for claim in page.claims] == [("one", 1), ("two", 2)]
 
 
+def test_comments_are_not_the_page() -> None:
+    """A claim link or a fence that was commented out counts for nothing, and an embed may not hide in a comment."""
+    page = read("<!-- [x](claim:one) -->\n<!--\n[x](claim:two)\n```python\nx\n```\n-->\n[x](claim:three)\n")
+    assert [claim.id for claim in page.claims] == ["three"]
+    assert not page.fences
+    with pytest.raises(DocsError, match=r"docs/index.md:2: '@cell' in a comment is not shown; delete it"):
+        read("<!--\n@cell toy/a\n-->\n")
+
+
 def test_prose_that_begins_with_an_at_sign_is_prose() -> None:
     """One word behind an at sign is somebody's name."""
     assert not read("@someone\n\nMail me@example.org now\n").embeds

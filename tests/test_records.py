@@ -261,7 +261,7 @@ def test_full_size_is_compared_with_its_record(toy: Toy) -> None:
 
 
 def test_notebooks_are_valid_and_hold_the_snippets_code(toy: Toy) -> None:
-    """A notebook is the page's code, cell by cell, also where it holds strings and comments that tools take for marks."""
+    """A notebook is the page's code, cell by cell, also where it holds comments that tools take for marks."""
     odd = '# %% [markdown]\n# # Toy\n#\n# words\n\n# %% odd\ns = """\n# %% b\n"""\n# %time x\n# !ls\n\n\ndef f():\n    return 1\n'
     toy.use("# A comment above\n\n" + odd + SNIPPET.split("\n\n", 1)[1], "# x\n")
     (snippet,) = toy.project.snippets.values()

@@ -145,6 +145,12 @@ def test_a_snippet_is_the_running_program(tmp_path: Path) -> None:
     assert sys.modules["__main__"] is before
 
 
+def test_future_imports_hold_for_later_cells(tmp_path: Path) -> None:
+    """What the first cell imports from `__future__` holds for the whole script."""
+    text = "# %% a\nfrom __future__ import annotations\n# %% b\ndef f(x: Unknown): return 1\nprint(f(0))\n"
+    assert run(text, tmp_path)["b"].output.text == "1\n"
+
+
 def test_a_cell_changes_folder_for_the_snippet_only(tmp_path: Path) -> None:
     """As in a script, later cells run where `os.chdir` led; the tool itself stays where it was."""
     (tmp_path / "below").mkdir()
@@ -297,6 +303,7 @@ def test_a_deprecation_that_a_library_logs_fails_its_cell(tmp_path: Path) -> Non
     )
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_other_warnings_do_not_fail_a_cell(tmp_path: Path) -> None:
     """A warning about something else, or one that concerns a library's own code, is no mistake of the page."""
     code = (

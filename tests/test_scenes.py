@@ -214,3 +214,14 @@ def test_no_other_pictures_lie_among_the_examples() -> None:
     """Protects from a picture that nobody can render again."""
     found = {path.stem for path in (ROOT / scenes.EXAMPLE_FOLDER).glob("*.png")}
     assert found == set(scenes.EXAMPLES)
+
+
+def test_held_out_pictures_are_what_their_seeds_give() -> None:
+    """Protects the accuracy on the page: its pictures are the first of the test split, with their true labels."""
+    found = np.load(ROOT / scenes.EXAMPLE_FOLDER / "held-out.npz")
+    assert found["images"].shape == (scenes.HELD_OUT, 96, 96, 3)
+    expected = scenes.held_out(20)
+    assert np.array_equal(found["labels"][:20], expected["labels"])
+    assert np.mean(found["masks"][:20] != expected["masks"]) < 0.001
+    difference = np.abs(found["images"][:20].astype(int) - expected["images"].astype(int)).max(axis=-1)
+    assert np.mean(difference > 3) < 0.001

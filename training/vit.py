@@ -438,8 +438,8 @@ On {found.n:,} pictures that it was never trained on (test seeds {first} to {las
   included, it has to answer with one of the five, and that answer means nothing.
 - It gives one label a picture. Where two objects are about equally large, no answer is right; it
   was never shown such pictures.
-- It was trained on pictures rendered at {recipe.image_size} pixels. Larger ones are scaled down by
-  the processor, and anything smaller than a patch is lost.
+- It was trained on pictures rendered at {recipe.image_size} pixels; the processor scales others to
+  that size, and detail finer than that is lost.
 """
     cards.write_card(folder, fields, prose)
     return found
