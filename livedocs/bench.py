@@ -75,7 +75,7 @@ def pure_compute(root: Path) -> Cost:
     seconds = spent = 0.0
     for _ in range(2):
         cpu = time.process_time()
-        seconds = sum(run.seconds for snippet in snippets for run in run_profile(snippet, root))
+        seconds = sum(run.seconds for snippet in snippets for run in run_profile(snippet, root, files=False))
         spent = time.process_time() - cpu
     return Cost(seconds, spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
@@ -89,6 +89,11 @@ def bench(root: Path) -> None:
     python = sys.executable
     verify = [python, "-m", "pytest", "docs", "-q", "-p", "no:cacheprovider"]
     build = [python, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", ".cache/bench-site"]
+    imports = [
+        python,
+        "-c",
+        "import matplotlib.pyplot, transformers; transformers.ViTModel, transformers.AutoImageProcessor",
+    ]
     pure = [python, "-m", "livedocs.bench"]
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         copy = Path(name)
@@ -113,8 +118,10 @@ def bench(root: Path) -> None:
             costs.setdefault("pure", []).append(Cost(**json.loads(done.stdout.splitlines()[-1])))
             progress.update()
 
-        with tqdm(total=5 * RUNS, unit="run") as progress:
+        with tqdm(total=6 * RUNS, unit="run") as progress:
             for number in range(RUNS):
+                progress.set_postfix_str("imports")
+                take("imports", imports)
                 progress.set_postfix_str("pure compute")
                 take_pure()
                 shutil.rmtree(cache, ignore_errors=True)
@@ -141,12 +148,13 @@ def table(costs: dict[str, list[Cost]], edited: str) -> str:
     """The measurements as Markdown."""
     rows = (
         ("pure", "all cells, in one warm process"),
+        ("imports", "import torch, transformers and Matplotlib, in a fresh process"),
         ("cold", "verify all pages, cold"),
         ("unchanged", "verify all pages, nothing changed"),
         ("edited", f"verify all pages, one cell of `{edited}` edited"),
         ("build", "build the site"),
     )
-    base = statistics.median(cost.wall for cost in costs["pure"])
+    base, cold, imports = (statistics.median(cost.wall for cost in costs[key]) for key in ("pure", "cold", "imports"))
     lines = [
         "| what | seconds | CPU seconds | times pure compute | peak memory |",
         "| --- | ---: | ---: | ---: | ---: |",
@@ -155,14 +163,15 @@ def table(costs: dict[str, list[Cost]], edited: str) -> str:
         wall, cpu, memory = (
             statistics.median(getattr(cost, part) for cost in costs[key]) for part in ("wall", "cpu", "memory")
         )
-        ratio = "1.00" if key == "pure" else "" if key == "build" else f"{wall / base:.2f}"
+        ratio = "" if key in {"imports", "build"} else f"{wall / base:.2f}"
         lines.append(f"| {name} | {wall:.1f} | {cpu:.1f} | {ratio} | {memory:,.0f} MiB |")
     versions = loaded_versions()
     lines += [
         "",
         f"Medians of {len(costs['pure'])} runs on {os.cpu_count()} cores ({platform.machine()}), one worker, on "
         f"{date.today().isoformat()}, with Python {versions['python']}, torch {versions['torch']} and transformers "
-        f"{versions['transformers']}. The pure time leaves out imports; a cold verification has them.",
+        f"{versions['transformers']}. A cold verification includes the imports; without them it takes "
+        f"{(cold - imports) / base:.2f} times the pure compute time.",
     ]
     return "\n".join(lines) + "\n"
 

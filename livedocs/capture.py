@@ -69,13 +69,14 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 @contextlib.contextmanager
-def capturing(prefix: str, settings: dict[str, Any] | None = None) -> Iterator[Captured]:
+def capturing(prefix: str, settings: dict[str, Any] | None = None, *, files: bool = True) -> Iterator[Captured]:
     """Catch printed text, shown figures and played audio while the block runs.
 
     Args:
         prefix: Goes in front of the ids in the SVGs, so that many fit into one page.
         settings: Matplotlib's settings as the block before left them (empty for the first), which this one begins with;
             it then holds those that this one leaves.
+        files: Whether figures are wanted as files; to compare a run, their contents are enough.
 
     Yields:
         The object that holds everything once the block is left, even by an exception.
@@ -87,7 +88,7 @@ def capturing(prefix: str, settings: dict[str, Any] | None = None) -> Iterator[C
     out, err = io.StringIO(), io.StringIO()
 
     def show(figure: Figure) -> None:
-        caught.figures.append(save_figure(figure, f"{prefix}-{len(caught.figures) + 1}"))
+        caught.figures.append(save_figure(figure, f"{prefix}-{len(caught.figures) + 1}", files=files))
 
     with matplotlib.rc_context():
         matplotlib.use("module://livedocs.mpl_backend")
@@ -153,12 +154,21 @@ def describe_wav(data: bytes) -> dict[str, Any]:
         return {"rate": file.getframerate(), "channels": file.getnchannels(), "samples": describe_array(samples)}
 
 
-def save_figure(figure: Figure, prefix: str) -> ShownFigure:
-    """Draw a figure as SVG in the site's colours, or as PNG where that is smaller."""
+def save_figure(figure: Figure, prefix: str, *, files: bool = True) -> ShownFigure:
+    """Draw a figure as SVG in the site's colours, or as PNG where that is smaller.
+
+    Args:
+        figure: The figure.
+        prefix: Goes in front of the ids in the SVG.
+        files: False draws it, so that a figure that cannot be drawn still fails, and encodes nothing.
+    """
     import matplotlib
 
     svg, png = io.BytesIO(), io.BytesIO()
     content = describe_figure(figure)
+    if not files:
+        figure.canvas.draw()
+        return ShownFigure("svg", b"", content)
     with matplotlib.rc_context({"svg.hashsalt": "livedocs"}):
         figure.savefig(svg, format="svg", dpi=144, metadata={"Date": None, "Creator": None})
         figure.savefig(png, format="png", dpi=160, facecolor="#ffffff", metadata={"Software": None})

@@ -100,7 +100,7 @@ class _PageRun:
         self.records = Records(project.outputs, project.root)
         self.cache = PageCache(project.root)
         names = [embed.snippet for embed in page.cells if embed.snippet in project.snippets]
-        self.runs = {name: Run(project.snippets[name], project.root) for name in dict.fromkeys(names)}
+        self.runs = {name: Run(project.snippets[name], project.root, files=False) for name in dict.fromkeys(names)}
         # Fences share the namespace of the page's cells; of the first snippet's, where it embeds several.
         self.namespace = vars(self.runs[names[0]].module) if names else {"__name__": "__main__"}
         self.inputs: set[Path] = {page.path}

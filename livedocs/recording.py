@@ -35,7 +35,7 @@ def choose(project: Project, only: str | None) -> list[Snippet]:
 
 
 def run_profile(
-    snippet: Snippet, root: Path, progress: tqdm[None] | None = None, *, from_hub: bool = False
+    snippet: Snippet, root: Path, progress: tqdm[None] | None = None, *, from_hub: bool = False, files: bool = True
 ) -> list[CellRun]:
     """Run a snippet in its profile: compact in the project's root, full size in an empty folder.
 
@@ -44,6 +44,7 @@ def run_profile(
         root: The project's root.
         progress: Advanced by one for each cell.
         from_hub: Full size only: load the hub's weights, and run the cells about predictions too.
+        files: Whether figures are wanted as files.
 
     Raises:
         CellError: A cell raised.
@@ -51,7 +52,7 @@ def run_profile(
     runs = []
 
     def collect(folder: Path, skip_trained: bool) -> None:
-        for run in run_snippet(snippet, folder, skip_trained=skip_trained):
+        for run in run_snippet(snippet, folder, skip_trained=skip_trained, files=files):
             runs.append(run)
             if progress is not None:
                 progress.set_postfix_str(f"{snippet.name} ({snippet.profile}): {run.name}")
@@ -158,7 +159,7 @@ def verify_full_size(root: Path, only: str | None = None, *, from_hub: bool = Fa
             continue
         variant = snippet.in_profile("full-size")
         with tqdm(total=len(variant.cells), unit="cell", dynamic_ncols=True) as progress:
-            runs = run_profile(variant, root, progress, from_hub=from_hub)
+            runs = run_profile(variant, root, progress, from_hub=from_hub, files=False)
         for run in runs:
             if from_hub:
                 print(f"# %% {run.name}\n{run.output.text}")

@@ -54,11 +54,13 @@ class Run:
     Args:
         snippet: The snippet, in the profile that shall run.
         folder: The working folder of its code; the project's root in the compact profile.
+        files: Whether figures are wanted as files; to compare a run, their contents are enough.
     """
 
-    def __init__(self, snippet: Snippet, folder: Path) -> None:
+    def __init__(self, snippet: Snippet, folder: Path, *, files: bool = True) -> None:
         self.snippet = snippet
         self.folder = folder
+        self.files = files
         self.module = types.ModuleType("__main__")
         self.module.__file__ = str(snippet.path)
         self.done: list[CellRun] = []
@@ -98,7 +100,11 @@ class Run:
         self._futures |= code.co_flags & _FUTURES
         prefix = f"{self.snippet.name}-{self.snippet.profile}-{cell.name}"
         problem = ""
-        with capturing(prefix, self._settings) as output, _in_folder(self.folder), _as_main(self.module):
+        with (
+            capturing(prefix, self._settings, files=self.files) as output,
+            _in_folder(self.folder),
+            _as_main(self.module),
+        ):
             start = time.perf_counter()
             with _deprecations_are_errors() as deprecations:
                 try:
@@ -123,13 +129,19 @@ class Run:
         return CellRun(cell.name, output, seconds, list(dict.fromkeys(proved)))
 
 
-def run_snippet(snippet: Snippet, folder: Path, *, skip_trained: bool = False) -> Iterator[CellRun]:
+def run_snippet(snippet: Snippet, folder: Path, *, skip_trained: bool = False, files: bool = True) -> Iterator[CellRun]:
     """Run all cells of a snippet and yield each one's result as it comes.
+
+    Args:
+        snippet: The snippet, in the profile to run.
+        folder: The working folder of its code.
+        skip_trained: Leave out cells tagged `trained`.
+        files: Whether figures are wanted as files.
 
     Raises:
         CellError: A cell raised, used something deprecated, or left a claim unproved.
     """
-    run = Run(snippet, folder)
+    run = Run(snippet, folder, files=files)
     for cell in snippet.cells:
         if not (skip_trained and cell.trained):
             yield run.run_until(cell.name, skip_trained=skip_trained)

@@ -35,10 +35,9 @@ for axis in axes[:2]:
 for cut in range(1, side):
     axes[1].axhline(cut * image.height / side, color="white", linewidth=1.5)
     axes[1].axvline(cut * image.width / side, color="white", linewidth=1.5)
-axes[2].imshow(looks.detach().view(side, side))
+axes[2].imshow(looks.detach().view(side, side).numpy())
 for axis in axes[:3]:
     axis.axis("off")
-axes[3].barh([model.config.id2label[i] for i in range(len(probabilities))], probabilities, color="C4")
+axes[3].barh([model.config.id2label[i] for i in range(len(probabilities))], probabilities.numpy(), color="C4")
 axes[3].set_xlim(0, 1)
-plt.tight_layout()
 plt.show()
