@@ -26,6 +26,8 @@ only = $(if $(ONLY),--only $(ONLY))
 .PHONY: serve test build record test-full-size train pictures bench format lint check system
 
 serve: $(READY)
+	@$(PY) -c 'import socket, sys; sys.exit(socket.socket().connect_ex(("127.0.0.1", int("$(PORT)"))) == 0)' || \
+	  { echo "error: port $(PORT) is taken or no number; choose another, as in: make serve PORT=8001"; exit 1; }
 	$(BIN)/mkdocs serve --strict --dev-addr 127.0.0.1:$(PORT) --watch snippets
 
 test: $(READY) system lint check
