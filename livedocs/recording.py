@@ -11,9 +11,9 @@ from livedocs import diagram
 from livedocs.errors import DocsError
 from livedocs.notebooks import downloads
 from livedocs.project import Project, load_project
-from livedocs.published import build, workplace
+from livedocs.published import workplace
 from livedocs.records import Records, replacing
-from livedocs.runner import CellRun, loaded_versions, run_snippet
+from livedocs.runner import CellError, CellRun, loaded_versions, run_snippet
 from livedocs.snippets import Snippet
 
 
@@ -159,7 +159,13 @@ def verify_full_size(root: Path, only: str | None = None, *, from_hub: bool = Fa
             continue
         variant = snippet.in_profile("full-size")
         with tqdm(total=len(variant.cells), unit="cell", dynamic_ncols=True) as progress:
-            runs = run_profile(variant, root, progress, from_hub=from_hub, files=False)
+            try:
+                runs = run_profile(variant, root, progress, from_hub=from_hub, files=False)
+            except CellError as error:
+                hint = (
+                    "\nHUB=1 loads weights from the hub, which needs a network; without it the same cells run offline"
+                )
+                raise DocsError(f"{error}{hint if from_hub else ''}") from None
         for run in runs:
             if from_hub:
                 print(f"# %% {run.name}\n{run.output.text}")
@@ -167,6 +173,3 @@ def verify_full_size(root: Path, only: str | None = None, *, from_hub: bool = Fa
                 records.compare(variant, run)
         lines.append(f"{variant.file}: {len(runs)} of {len(variant.cells)} cells passed in full size")
     return lines
-
-
-__all__ = ["build", "choose", "record", "record_diagram", "run_profile", "verify_full_size", "write_downloads"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from livedocs.errors import DocsError
 from livedocs.project import load_project
 from livedocs.recording import verify_full_size
 
@@ -20,3 +21,13 @@ def test_full_size_code_runs_on_the_published_architecture(name: str) -> None:
     structural = sum(not cell.trained for cell in cells)
     assert lines == [f"snippets/{name}.py: {structural} of {len(cells)} cells passed in full size"]
     assert structural
+
+
+def test_weights_of_the_hub_without_a_network_end_in_one_message(tmp_path: Path) -> None:
+    """Protects those who set HUB=1 offline: the message says that this needs a network, and what works without."""
+    (tmp_path / "snippets").mkdir()
+    (tmp_path / "docs").mkdir()
+    code = "# %% load\nSIZE = 1  # full size: 2\nraise OSError('cannot reach the hub')\n"
+    (tmp_path / "snippets" / "far.py").write_text(code, "utf-8")
+    with pytest.raises(DocsError, match=r"(?s)snippets/far.py:3: cell 'load' raised OSError.*HUB=1 .* needs a network"):
+        verify_full_size(tmp_path, from_hub=True)
