@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
-from transformers import AutoImageProcessor, ViTForImageClassification
+import yaml
+from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from sample_data import scenes
 from training import __main__ as command
-from training import cards, vit
+from training import cards, classify, convnext, vit
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,8 +27,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("scenes")
 
 
-def _recipe(cache: Path) -> vit.Recipe:
-    return vit.quick(vit.Recipe(cache=cache))
+MODULES = [convnext, vit]
+each_module = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+
+
+def _recipe(module: ModuleType, cache: Path) -> classify.Recipe:
+    recipe = module.quick(module.Recipe(cache=cache))
+    assert isinstance(recipe, classify.Recipe)
+    return recipe
 
 
 @pytest.mark.parametrize(
@@ -50,26 +59,33 @@ def test_bad_name_ends_in_one_line(arguments: list[str], message: str) -> None:
 def test_every_name_has_a_module_and_a_folder() -> None:
     """Protects the list of names: each leads to a module, and to the checkpoint it made."""
     for name, module in command.MODULES.items():
-        assert importlib.util.find_spec(module) is not None
+        found = importlib.import_module(module)
+        assert found.FOLDER.name == found.Recipe.name == name
+        assert (ROOT / found.Recipe.module).is_file()
         assert (ROOT / "checkpoints" / name / cards.WEIGHTS).is_file()
 
 
-def test_interrupt_ends_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@each_module
+def test_interrupt_ends_in_one_line(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Protects Ctrl-C: no traceback, the usual exit status, and word of what was kept."""
 
     def stop() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(vit, "main", stop)
-    assert command.run(["vit-scenes"]) == 130
-    assert "checkpoints/vit-scenes is as it was before" in capsys.readouterr().err
+    monkeypatch.setattr(module, "main", stop)
+    assert command.run([module.Recipe.name]) == 130
+    assert f"checkpoints/{module.Recipe.name} is as it was before" in capsys.readouterr().err
 
 
-def test_tiny_run_from_pictures_to_card(tmp_path: Path, cache: Path) -> None:
+@each_module
+def test_tiny_run_from_pictures_to_card(module: ModuleType, tmp_path: Path, cache: Path) -> None:
     """Protects the whole way: render, train, save, measure, write the card, read it back."""
     threads = torch.get_num_threads()
     folder = tmp_path / "tiny"
-    found = vit.train(folder, _recipe(cache))
+    recipe = _recipe(module, cache)
+    found = classify.train(folder, recipe)
     torch.set_num_threads(threads)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny"]
     card = cards.read_card(folder)
@@ -77,17 +93,21 @@ def test_tiny_run_from_pictures_to_card(tmp_path: Path, cache: Path) -> None:
     assert card.metric("accuracy").n == found.n == 20
     assert card.metric("accuracy").seeds == (scenes.split("test", 0), scenes.split("test", 19))
     assert cards.count_parameters(folder) == card.parameters
-    model = ViTForImageClassification.from_pretrained(folder)
+    model = AutoModelForImageClassification.from_pretrained(folder)
+    assert type(model) is type(recipe.build())
+    assert card.model_class == type(model).__name__
     assert model.config.id2label == dict(enumerate(scenes.LABELS))
     assert model.dtype == torch.float32
-    size = AutoImageProcessor.from_pretrained(folder).size
-    assert (size["height"], size["width"]) == (24, 24)
-    assert vit.check_checkpoint(folder) == card
+    picture = scenes.render(0, size=48, kind="subject").image
+    pixels = AutoImageProcessor.from_pretrained(folder)(picture, return_tensors="pt")["pixel_values"]
+    assert pixels.shape == (1, 3, 24, 24)
+    assert classify.check_checkpoint(folder) == card
 
 
-@pytest.mark.parametrize("where", ["_dense_loss", "measure"])
+@each_module
+@pytest.mark.parametrize("where", ["_right", "measure"])
 def test_interrupted_run_leaves_the_old_checkpoint(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, where: str
+    module: ModuleType, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     """Protects the checkpoint that is there: while training and while measuring alike."""
     folder = tmp_path / "tiny"
@@ -97,10 +117,10 @@ def test_interrupted_run_leaves_the_old_checkpoint(
     def stop(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(vit, where, stop)
+    monkeypatch.setattr(classify, where, stop)
     threads = torch.get_num_threads()
     with pytest.raises(KeyboardInterrupt):
-        vit.train(folder, _recipe(cache))
+        classify.train(folder, _recipe(module, cache))
     torch.set_num_threads(threads)
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
     assert [path.name for path in folder.iterdir()] == ["old.txt"]
@@ -132,7 +152,7 @@ def test_augmentation_moves_picture_and_classes_together() -> None:
     images = torch.zeros(16, 48, 48, 3, dtype=torch.uint8)
     images[:, 10:34, 6:26] = 255
     classes = (images[..., 0] > 0).to(torch.uint8) * 3
-    pixels, moved = vit._augmented(images, classes, torch.Generator().manual_seed(0))
+    pixels, moved = classify._augmented(images, classes, torch.Generator().manual_seed(0))
     bright = pixels.mean(1) > pixels.mean((1, 2, 3), keepdim=True)[:, 0]
     assert ((bright == (moved == 3)).float().mean() > 0.97).item()
     assert set(moved.unique().tolist()) == {0, 3}
@@ -148,7 +168,29 @@ def test_coverage_of_patches() -> None:
     assert share[0, :, 2].tolist() == [0, 0.5, 0, 0]
 
 
-def test_patches_must_fill_the_picture(tmp_path: Path) -> None:
-    """Protects from a model that would silently ignore a margin."""
-    with pytest.raises(ValueError, match="image_size 96 must be a multiple of patch_size 7"):
-        vit.train(tmp_path / "x", vit.Recipe(patch_size=7))
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        (vit.Recipe(patch_size=7), "image_size 96 must be a multiple of patch_size 7"),
+        (convnext.Recipe(image_size=80), "image_size 80 must be a multiple of the stride 32"),
+        (convnext.Recipe(depths=(1, 1)), "give each stage a width and a depth, not "),
+    ],
+)
+def test_numbers_must_fit_together(tmp_path: Path, recipe: classify.Recipe, message: str) -> None:
+    """Protects from a model that would silently ignore a margin, or lack a stage."""
+    with pytest.raises(ValueError, match=message):
+        classify.train(tmp_path / "x", recipe)
+    assert not list(tmp_path.iterdir())
+
+
+def test_recipe_is_the_one_on_the_card() -> None:
+    """Protects repeatability: code that the models share must not change what made a checkpoint."""
+    for module in MODULES:
+        card = (ROOT / module.FOLDER / cards.CARD).read_text(encoding="utf-8")
+        fields = yaml.safe_load(card.split("\n---\n")[0])
+        recipe = {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(module.Recipe()).items()
+        }
+        assert fields["recipe"].items() <= recipe.items(), module.__name__
+        for split_name in ("train", "validation", "test"):
+            assert fields["data"][split_name] == recipe[split_name]

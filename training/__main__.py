@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 MODULES: dict[str, str] = {
+    "convnext-scenes": "training.convnext",
     "vit-scenes": "training.vit",
 }
 """Checkpoint names and the modules that train them; each module has a `main() -> None`."""
