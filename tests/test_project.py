@@ -19,20 +19,13 @@ from livedocs.project import load_project
 ROOT = Path(__file__).parents[1]
 SNIPPETS = load_project(ROOT).snippets
 
-VIT_IDS = [
-    "vit-patches",
-    "vit-conv-projection",
-    "vit-768",
-    "vit-cls",
-    "vit-cls-only",
-    "vit-positions",
-    "vit-order-blind",
-    "vit-pure",
-    "vit-global",
-    "vit-head",
-    "vit-loss",
-    "vit-works",
-]
+TAUGHT = {
+    "vit": "vit-patches vit-conv-projection vit-768 vit-cls vit-cls-only vit-positions vit-order-blind vit-pure "
+    "vit-global vit-head vit-loss vit-works",
+    "convnext": "conv-operation conv-arithmetic conv-pooling conv-depth-features cnx-stages cnx-patchify cnx-bottleneck "
+    "cnx-depthwise cnx-kernel-7 cnx-layer-design cnx-head cnx-works",
+}
+"""What each page on a model must teach, by the ids of the claims."""
 
 
 def tracked() -> list[Path]:
@@ -68,12 +61,13 @@ def test_a_notebook_runs_from_top_to_bottom(name: str) -> None:
     NotebookClient(book, timeout=120, resources={"metadata": {"path": str(ROOT)}}).execute()
 
 
-def test_every_statement_on_vit_is_linked_from_its_page() -> None:
-    """Protects completeness: each row that the page on ViT must teach is claimed there, and proved by its snippet."""
-    page = load_project(ROOT).page_of(ROOT / "docs" / "image-classification-vit.md")
+@pytest.mark.parametrize("name", TAUGHT)
+def test_every_statement_is_linked_from_its_page(name: str) -> None:
+    """Protects completeness: each statement that a page must make is claimed there, and proved by its snippet."""
+    page = load_project(ROOT).page_of(ROOT / "docs" / f"image-classification-{name}.md")
     linked = {link.id for link in page.claims}
-    proved = {claim.id for claim in SNIPPETS["vit"].claims}
-    assert not [one for one in VIT_IDS if one not in linked & proved]
+    proved = {claim.id for claim in SNIPPETS[name].claims}
+    assert not [one for one in TAUGHT[name].split() if one not in linked & proved]
 
 
 def test_the_repository_speaks_of_itself_alone() -> None:
