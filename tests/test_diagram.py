@@ -509,3 +509,13 @@ def test_a_missing_config_is_refused(vit: Spec, tmp_path: Path, measure: Callabl
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DiagramError, match=r"none\.toml: cannot be read"):
         load_spec(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "docs" / "outputs" / "diagrams").glob("*/*.svg")), ids=lambda f: f"{f.parent.name}-{f.stem}"
+)
+def test_every_link_of_a_recorded_diagram_can_be_announced(file: Path) -> None:
+    """Protects those who listen: a link holds words, or has a label where it holds a drawn sign alone."""
+    links = re.findall(r'<a class="ld-diagram__link"([^>]*)>(.*?)</a>', file.read_text("utf-8"), flags=re.DOTALL)
+    assert links
+    assert all("<text" in inside or "aria-label=" in attributes for attributes, inside in links)

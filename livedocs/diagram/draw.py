@@ -198,8 +198,10 @@ class _Drawing:
         self.boxes[block.id] = box
         if block.href:
             inside = self.above[mark:]
+            # A plus sign has no words of its own by which a link could be announced.
+            name = f' aria-label="{escape(block.label, quote=True)}"' if block.kind == "add" else ""
             self.above[mark:] = [
-                f'<a class="ld-diagram__link" href="{escape(block.href, quote=True)}">',
+                f'<a class="ld-diagram__link" href="{escape(block.href, quote=True)}"{name}>',
                 *inside,
                 "</a>",
             ]
