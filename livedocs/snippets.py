@@ -96,6 +96,7 @@ class Snippet:
         self.file = path.relative_to(root) if root and path.is_relative_to(root) else path
         self.name = path.stem
         self.profile = profile
+        self._variants: dict[str, Snippet] = {}
         self.original = path.read_text("utf-8-sig") if text is None else text
         self.text = self.original if profile == "compact" else _full_size(self.original, self.file)
         self.tree = _parse(self.text, self.file)
@@ -107,10 +108,14 @@ class Snippet:
         self.claims = self._read_claims()
 
     def in_profile(self, profile: str) -> Snippet:
-        """The same script in another profile."""
-        return self if profile == self.profile else Snippet(self.path, self.original, profile=profile, root=self._root)
+        """The same script in another profile. It is read once, however often it is asked for."""
+        if profile == self.profile:
+            return self
+        if profile not in self._variants:
+            self._variants[profile] = Snippet(self.path, self.original, profile=profile, root=self._root)
+        return self._variants[profile]
 
-    @property
+    @cached_property
     def has_full_size(self) -> bool:
         """Whether the script differs between the profiles at all."""
         return any(_FULL_SIZE.match(comment) for _, _, comment in _comments(self.original))
