@@ -3,5 +3,5 @@
 from sample_data import scenes
 
 if __name__ == "__main__":
-    for path in [*scenes.write_examples(), scenes.write_held_out()]:
+    for path in [*scenes.write_examples(), *scenes.write_held_out()]:
         print(path)

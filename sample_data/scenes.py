@@ -1092,6 +1092,12 @@ EXAMPLES: dict[str, tuple[Kind, int]] = {
     "hard-cylinder": ("subject", 547),
     "hard-torus": ("subject", 758),
     "scene": ("scene", 13),
+    "scene-apart": ("scene", 47),
+    "scene-cut": ("scene", 76),
+    "scene-hidden": ("scene", 43),
+    "scene-simple": ("scene", 12),
+    "scene-through": ("scene", 7),
+    "scene-tiny": ("scene", 189),
     "subject-cone": ("subject", 1),
     "subject-cube": ("subject", 13),
     "subject-cylinder": ("subject", 39),
@@ -1157,16 +1163,47 @@ def held_out(n: int = HELD_OUT) -> dict[str, NDArray[Any]]:
     }
 
 
-def write_held_out(folder: Path = EXAMPLE_FOLDER) -> Path:
-    """Render `held_out` into `held-out.npz` in a folder, replaced whole; its path."""
+def held_out_scenes(n: int = HELD_OUT) -> dict[str, NDArray[Any]]:
+    """The first pictures of kind "scene" of the test split; those of `EXAMPLES` are among them, by their index.
+
+    Args:
+        n: How many.
+
+    Returns:
+        With m = `MAX_OBJECTS` rows for objects: `images` uint8 [n, 96, 96, 3]; `segments` uint8 [n, 96, 96], 0 floor,
+        1 wall, 2 + i object i; `depth` uint16 [n, 96, 96] in millimetres; `labels` int64 [n, m], index into `LABELS`,
+        -1 where there is no object; `boxes` int64 [n, m, 4] as (x0, y0, x1, y1) in pixels, x1 and y1 exclusive;
+        `visible` float64 [n, m].
+    """
+    found = [render(split("test", i), size=96, samples=3) for i in tqdm(range(n), "held-out scenes")]
+    labels, boxes = np.full((n, MAX_OBJECTS), -1), np.zeros((n, MAX_OBJECTS, 4), np.int64)
+    visible = np.zeros((n, MAX_OBJECTS))
+    for i, scene in enumerate(found):
+        for j, thing in enumerate(scene.objects):
+            labels[i, j], boxes[i, j] = LABELS.index(thing.label), thing.box or (0, 0, 0, 0)
+            visible[i, j] = round(thing.visible, 3)
+    return {
+        "images": np.stack([scene.image for scene in found]),
+        "segments": np.stack([scene.segments for scene in found]).astype(np.uint8),
+        "depth": np.stack([(scene.depth * 1000).round() for scene in found]).astype(np.uint16),
+        "labels": labels,
+        "boxes": boxes,
+        "visible": visible,
+    }
+
+
+def write_held_out(folder: Path = EXAMPLE_FOLDER) -> list[Path]:
+    """Write `held_out` and `held_out_scenes` as `held-out.npz` and `held-out-scenes.npz`, each whole; their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "held-out.npz"
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            arrays: dict[str, Any] = held_out()
-            np.savez_compressed(file, **arrays)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+    written = []
+    for name, make in (("held-out", held_out), ("held-out-scenes", held_out_scenes)):
+        path = folder / f"{name}.npz"
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with part.open("wb") as file:
+                np.savez_compressed(file, **make())
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+        written.append(path)
+    return written
