@@ -4,6 +4,7 @@
 #   make record            run all snippets and write what they gave (ONLY=vit for one)
 #   make test-full-size    run the full-size profile on published architectures (ONLY=vit; HUB=1 loads the hub's weights)
 #   make train NAME=…      train one checkpoint again
+#   make compare           time the vision checkpoints and write the table that compares them
 #   make pictures          render the pictures of the pages again
 #   make bench             measure verification and build; writes docs/outputs/bench.txt
 #   make build             the static site, in site/
@@ -23,7 +24,7 @@ WORKERS ?= 2
 READY := $(VENV)/.ready-$(shell cksum requirements.txt | cut -d' ' -f1)
 only = $(if $(ONLY),--only $(ONLY))
 
-.PHONY: serve test build record test-full-size train pictures bench format lint check system
+.PHONY: serve test build record test-full-size train compare pictures bench format lint check system
 
 serve: $(READY)
 	@$(PY) -c 'import socket, sys; sys.exit(socket.socket().connect_ex(("127.0.0.1", int("$(PORT)"))) == 0)' || \
@@ -57,6 +58,9 @@ test-full-size: $(READY)
 
 train: $(READY)
 	$(PY) -m training $(NAME)
+
+compare: $(READY)
+	$(PY) -m training.compare
 
 pictures: $(READY)
 	$(PY) -m sample_data

@@ -121,9 +121,14 @@ def record_diagram(path: Path, root: Path) -> None:
         DocsError: The spec is malformed or names a module that the model lacks.
     """
     spec = diagram.load_spec(path)
-    drawings = {"compact": diagram.draw(spec, diagram.measure_compact(spec, root / spec.compact))}
+    measured = {"compact": diagram.measure_compact(spec, root / spec.compact)}
     if spec.published:
-        drawings["full-size"] = diagram.draw(spec, diagram.measure_published(spec, root / "published" / spec.published))
+        measured["full-size"] = diagram.measure_published(spec, root / "published" / spec.published)
+    drawings = {profile: diagram.draw(spec, sizes) for profile, sizes in measured.items()}
+    if len(spec.column) > 1:
+        # Both layouts are in the page; the style sheet shows the one that fits the screen.
+        for profile, sizes in measured.items():
+            drawings[profile] += diagram.draw(spec, sizes, narrow=True)
     with replacing(root / "docs" / "outputs" / "diagrams" / path.stem) as folder:
         for profile, svg in drawings.items():
             (folder / f"{profile}.svg").write_text(svg, "utf-8")

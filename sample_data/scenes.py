@@ -1201,7 +1201,8 @@ def write_held_out(folder: Path = EXAMPLE_FOLDER) -> list[Path]:
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             with part.open("wb") as file:
-                np.savez_compressed(file, **make())
+                arrays: dict[str, Any] = make()
+                np.savez_compressed(file, **arrays)
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
