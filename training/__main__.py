@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 MODULES: dict[str, str] = {
     "convnext-scenes": "training.convnext",
+    "glpn-scenes": "training.glpn",
     "vit-scenes": "training.vit",
 }
 """Checkpoint names and the modules that train them; each module has a `main() -> None`."""
