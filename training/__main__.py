@@ -9,7 +9,10 @@ from collections.abc import Sequence
 
 MODULES: dict[str, str] = {
     "convnext-scenes": "training.convnext",
+    "detr-scenes": "training.detr",
     "glpn-scenes": "training.glpn",
+    "mask2former-scenes": "training.mask2former",
+    "minilm-sections": "training.text_classification",
     "vit-scenes": "training.vit",
 }
 """Checkpoint names and the modules that train them; each module has a `main() -> None`."""

@@ -21,12 +21,16 @@ CHECKPOINTS = Path("checkpoints")
 TABLE = Path("docs/outputs/vision-checkpoints.txt")
 GENERATOR = "sample_data.scenes"
 
-NAMES = {
+HEADLINES = {
     "accuracy": "accuracy",
+    "AP50": "AP50",
+    "AP": "AP",
+    "PQ": "PQ",
+    "mask AP": "mask AP",
     "abs_rel": "absolute relative error",
     "abs_rel_objects": "on objects",
 }
-"""How the table calls a metric, where the card's own name is not for readers."""
+"""The metrics that stand for a checkpoint in the table, by their names in the cards, and what the table calls them."""
 
 
 def vision_cards(folder: Path = CHECKPOINTS) -> dict[str, cards.Card]:
@@ -37,7 +41,8 @@ def vision_cards(folder: Path = CHECKPOINTS) -> dict[str, cards.Card]:
 
 def row(name: str, card: cards.Card, milliseconds: float | None) -> str:
     """One line of the table; without a time where None."""
-    score = ", ".join(f"{NAMES.get(metric.name, metric.name)} {metric.value:.3f}" for metric in card.metrics[:2])
+    values = {metric.name: metric.value for metric in card.metrics}
+    score = ", ".join(f"{said} {values[key]:.3f}" for key, said in HEADLINES.items() if key in values)
     time = "" if milliseconds is None else f"{milliseconds:.1f} |"
     return (
         f"| `{name}` | {card.parameters:,} | {card.bytes / 1e6:.1f} | {card.training_minutes:.0f} | "
