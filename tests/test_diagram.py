@@ -519,3 +519,13 @@ def test_every_link_of_a_recorded_diagram_can_be_announced(file: Path) -> None:
     links = re.findall(r'<a class="ld-diagram__link"([^>]*)>(.*?)</a>', file.read_text("utf-8"), flags=re.DOTALL)
     assert links
     assert all("<text" in inside or "aria-label=" in attributes for attributes, inside in links)
+
+
+@pytest.mark.parametrize("name", ["detr", "mask2former"])
+def test_models_that_look_at_values_or_ignore_the_device_are_measured(name: str) -> None:
+    """Protects diagrams of models that torch's meta device alone cannot run: they are measured with real tensors."""
+    spec = load_spec(ROOT / "diagrams" / f"{name}.toml")
+    assert spec.published is not None
+    measured = measure_published(spec, ROOT / "published" / spec.published)
+    assert measured.profile == "full-size"
+    assert "1 × " in draw(spec, measured)
