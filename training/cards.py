@@ -165,23 +165,27 @@ def _wrapped(prose: str) -> str:
     return "\n\n".join(blocks)
 
 
-def count_parameters(folder: Path) -> int:
+def count_parameters(folder: Path, weights: str = WEIGHTS) -> int:
     """Numbers in the weight file of a checkpoint.
+
+    Args:
+        folder: The checkpoint.
+        weights: Name of the weight file: an adapter's is "adapter_model.safetensors".
 
     Raises:
         CheckpointError: Where the folder or its weights are missing, cut short or damaged.
     """
-    path = folder / WEIGHTS
+    path = folder / weights
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: the checkpoint folder is missing; train it first")
     if not path.is_file():
         raise CheckpointError(f"{path}: the weights are missing; train the checkpoint again")
     total = 0
     try:
-        with safe_open(path, framework="numpy") as weights:
-            for name in weights.keys():  # noqa: SIM118 - not a mapping
+        with safe_open(path, framework="numpy") as tensors:
+            for name in tensors.keys():  # noqa: SIM118 - not a mapping
                 size = 1
-                for edge in weights.get_slice(name).get_shape():
+                for edge in tensors.get_slice(name).get_shape():
                     size *= edge
                 total += size
     except SafetensorError as error:
@@ -191,13 +195,21 @@ def count_parameters(folder: Path) -> int:
     return total
 
 
-def check_checkpoint(folder: Path, measure: Callable[[Path, Metric], float], tolerance: float = TOLERANCE) -> Card:
+def check_checkpoint(
+    folder: Path,
+    measure: Callable[[Path, Metric], float],
+    tolerance: float = TOLERANCE,
+    weights: str = WEIGHTS,
+    items: str = "pictures",
+) -> Card:
     """Hold a checkpoint to its card.
 
     Args:
         folder: The checkpoint.
         measure: Measures one of the card's metrics again, on the seeds that it names.
         tolerance: Largest difference of a metric from the card.
+        weights: Name of the weight file.
+        items: What was measured, in the plural, for the message.
 
     Returns:
         The card, if everything agrees.
@@ -206,11 +218,11 @@ def check_checkpoint(folder: Path, measure: Callable[[Path, Metric], float], tol
         CheckpointError: One message that names the file: missing or damaged weights, a missing or
             malformed card, or a card that says something else than what is found.
     """
-    parameters = count_parameters(folder)
+    parameters = count_parameters(folder, weights)
     card = read_card(folder)
     if card.parameters != parameters:
         raise CheckpointError(f"{card.path}: parameters says {card.parameters}, the weights hold {parameters}")
-    size = (folder / WEIGHTS).stat().st_size
+    size = (folder / weights).stat().st_size
     if card.bytes != size:
         raise CheckpointError(f"{card.path}: bytes says {card.bytes}, the weights have {size}")
     for metric in card.metrics:
@@ -218,7 +230,7 @@ def check_checkpoint(folder: Path, measure: Callable[[Path, Metric], float], tol
         if abs(found - metric.value) > tolerance:
             raise CheckpointError(
                 f"{card.path}: {metric.name} says {metric.value:.4f}, but measured again on the "
-                f"same {metric.n} pictures it is {found:.4f}; correct the card or train again"
+                f"same {metric.n} {items} it is {found:.4f}; correct the card or train again"
             )
     return card
 

@@ -77,7 +77,8 @@ def measure_published(spec: Spec, config_folder: Path | str) -> Measured:
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
 
     def build() -> torch.nn.Module:
-        return _auto_class(spec).from_config(config, attn_implementation="eager")
+        model: torch.nn.Module = _auto_class(spec).from_config(config, attn_implementation="eager")
+        return model
 
     try:
         with torch.device("meta"):
