@@ -8,10 +8,13 @@ import sys
 from collections.abc import Sequence
 
 MODULES: dict[str, str] = {
+    "bert-compact": "training.bert",
     "convnext-scenes": "training.convnext",
     "detr-scenes": "training.detr",
     "glpn-scenes": "training.glpn",
     "mask2former-scenes": "training.mask2former",
+    "minilm-answers": "training.question_answering",
+    "minilm-entities": "training.token_classification",
     "minilm-sections": "training.text_classification",
     "vit-scenes": "training.vit",
 }
