@@ -64,7 +64,8 @@ def table(found: Mapping[str, cards.Card], times: Mapping[str, float]) -> str:
         "",
         f"Times are medians on one core of {platform.machine()} with its processor included, one picture of 96 × 96 pixels "
         f"at a time, taken on {date.today().isoformat()} with torch {version('torch').split('+')[0]} and transformers "
-        f"{version('transformers')}. The rest comes from the checkpoints' cards.",
+        f"{version('transformers')}. The rest comes from the checkpoints' cards. Parameters are all numbers of the weight "
+        f"file, the statistics of normalisation layers included.",
     ]
     return "\n".join(lines) + "\n"
 
