@@ -20,6 +20,12 @@ ROOT = Path(__file__).parents[1]
 SNIPPETS = load_project(ROOT).snippets
 
 TAUGHT = {
+    "attention": "attn-formula attn-masks attn-positions",
+    "bert": "bert-bidirectional bert-wordpiece bert-special-tokens bert-segments bert-mlm bert-mlm-head bert-mlm-works "
+    "bert-cheating bert-nsp bert-nsp-works bert-one-encoder-many-heads",
+    "text-classification": "txt-cls-head txt-cls-loss txt-cls-works",
+    "token-classification": "tok-cls-head tok-cls-words tok-cls-works",
+    "question-answering": "qa-head qa-span qa-works",
     "vision": "vis-two-ways vis-dense-models",
     "image-classification-vit": "vit-patches vit-conv-projection vit-768 vit-cls vit-cls-only vit-positions "
     "vit-order-blind vit-pure vit-global vit-head vit-loss vit-works",
