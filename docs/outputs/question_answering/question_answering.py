@@ -181,22 +181,6 @@ plt.ylabel("start")
 plt.show()
 
 
-# %% answer
-def answer(question, context):
-    """The answer as it stands in the context, its first character, and its score."""
-    inputs = tokenizer(question, context, return_tensors="pt", return_offsets_mapping=True)
-    places = inputs.pop("offset_mapping")[0].tolist()
-    inside = [i for i, part in enumerate(inputs.sequence_ids(0)) if part == 1]
-    outputs = model(**inputs)
-    starts, ends = outputs.start_logits[0].tolist(), outputs.end_logits[0].tolist()
-    (first, last), score = best_pair(starts, ends, inside)
-    begin, stop = places[first][0], places[last][1]
-    return context[begin:stop], begin, score
-
-
-text, begin, score = answer(QUESTION, CONTEXT)
-assert CONTEXT[begin : begin + len(text)] == text  # claim: qa-extractive
-
 # %% argmaxes tags=["trained", "compact"]
 sets, answers, crossed = {}, {}, []
 for kind in "made", "hand":
@@ -226,6 +210,23 @@ print(f"  largest end score:   {words[1]!r}, token {lone[1]}")
 print(f"  best valid pair:     {text!r}, which is right")
 
 assert lone[0] > lone[1]  # claim: qa-argmaxes
+
+
+# %% answer
+def answer(question, context):
+    """The answer as it stands in the context, its first character, and its score."""
+    inputs = tokenizer(question, context, return_tensors="pt", return_offsets_mapping=True)
+    places = inputs.pop("offset_mapping")[0].tolist()
+    inside = [i for i, part in enumerate(inputs.sequence_ids(0)) if part == 1]
+    outputs = model(**inputs)
+    starts, ends = outputs.start_logits[0].tolist(), outputs.end_logits[0].tolist()
+    (first, last), score = best_pair(starts, ends, inside)
+    begin, stop = places[first][0], places[last][1]
+    return context[begin:stop], begin, score
+
+
+text, begin, score = answer(QUESTION, CONTEXT)
+assert CONTEXT[begin : begin + len(text)] == text  # claim: qa-extractive
 
 # %% two-questions tags=["trained"]
 BRIDGES = (
