@@ -200,6 +200,19 @@ def _embedded_as_webp(match: re.Match[str]) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(best).decode()}"
 
 
+def _without_second_ids(svg: str) -> str:
+    """Matplotlib names a picture by its content, so one that is drawn twice gives two elements the same id."""
+    seen: set[str] = set()
+
+    def once(found: re.Match[str]) -> str:
+        if found[1] in seen:
+            return ""
+        seen.add(found[1])
+        return found[0]
+
+    return re.sub(r'\sid="([^"]+)"', once, svg)
+
+
 def inline_svg(svg: str, prefix: str) -> str:
     """An SVG file as a part of an HTML page: no prologue, unique ids, the site's colours, a size that adapts."""
     svg = svg[svg.index("<svg") :]
@@ -207,6 +220,7 @@ def inline_svg(svg: str, prefix: str) -> str:
     svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)  # it would style the whole page
     svg = re.sub(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)", _embedded_as_webp, svg)
+    svg = _without_second_ids(svg)
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
     svg = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)

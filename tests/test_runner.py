@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from livedocs.capture import inline_svg
 from livedocs.runner import CellError, CellRun, Run, run_snippet, run_source
 from livedocs.snippets import Snippet
 
@@ -340,3 +341,12 @@ def test_a_fence_is_held_to_the_rules_of_cells(source: str, said: str, tmp_path:
     with pytest.raises(CellError) as caught:
         run_source(source, "docs/index.md", 10, {}, tmp_path)
     assert str(caught.value).startswith(said)
+
+
+def test_a_picture_that_a_figure_shows_twice_has_one_id() -> None:
+    """Protects the validity of pages: Matplotlib names pictures by content, and an id may stand in a page once."""
+    svg = '<svg width="10pt" viewBox="0 0 1 1"><image id="image1"/><image id="image1"/><path id="p"/></svg>'
+    found = inline_svg(svg, "vit-1")
+    assert found.count("<image") == 2
+    assert found.count('id="vit-1-image1"') == 1
+    assert found.count('id="vit-1-p"') == 1
