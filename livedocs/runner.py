@@ -69,6 +69,9 @@ class Run:
         self._settings: dict[str, Any] = {}
         self._futures = 0
         self._failed: CellError | None = None
+        if "torch" in sys.modules:
+            # A script may switch gradients off for all that follows; the next one starts as a fresh process would.
+            sys.modules["torch"].set_grad_enabled(True)
 
     def run_until(self, name: str, *, skip_trained: bool = False) -> CellRun:
         """Run the cells up to and including one, but none of them twice.

@@ -23,6 +23,14 @@ from livedocs.records import Records
 os.environ["NO_MKDOCS_2_WARNING"] = "1"
 ROOT = Path(__file__).parent.parent
 
+
+@pytest.fixture(autouse=True)
+def _gradients() -> None:
+    """A page's script may switch gradients off for the process that the tests share with it."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_grad_enabled(True)
+
+
 SNIPPET = """\
 # %% [markdown]
 # # Toy
