@@ -34,7 +34,7 @@ def test_average_precision_of_known_answers() -> None:
     assert detr.average_precision(TRUTH, nothing) == (0.0, 0.0, 0.0)
     assert detr.average_precision(TRUTH, _answer(wrong=True))[1] == 0.0
     ap, ap50, ap75 = detr.average_precision(TRUTH, _answer(shift=4.0))
-    assert ap50 == 1.0 and ap75 < 1.0 and 0 < ap < 1
+    assert ap50 == pytest.approx(1.0) and ap75 < 1.0 and 0 < ap < 1
 
 
 def test_average_precision_names_what_cannot_be_compared() -> None:
