@@ -40,6 +40,9 @@ TAUGHT = {
 }
 """What each page must teach, by the ids of the claims."""
 
+CITED = {"attention": "attn-paper", "vision": "vis-hybrids"}
+"""History and published results, which no code proves: the names of the footnotes that give the papers."""
+
 
 def tracked() -> list[Path]:
     """The files of the repository."""
@@ -83,6 +86,16 @@ def test_every_statement_is_linked_from_its_page(name: str) -> None:
     shown = {embed.snippet for embed in page.cells}
     proved = {claim.id for snippet in shown for claim in SNIPPETS[snippet].claims}
     assert not [one for one in TAUGHT[name].split() if one not in linked & proved]
+
+
+@pytest.mark.parametrize("name", CITED)
+def test_every_citation_stands_on_its_page(name: str) -> None:
+    """Protects history: what no code can prove refers to a footnote with a paper's year and link."""
+    text = (ROOT / "docs" / f"{name}.md").read_text("utf-8")
+    for one in CITED[name].split():
+        assert re.search(rf"\[\^{one}\](?!:)", text)
+        note = re.search(rf"^\[\^{one}\]:((?:.*\n)(?:(?: {{4}}.*)?\n)*)", text, re.MULTILINE)
+        assert note and re.search(r"\b(19|20)\d\d\b", note[1]) and "](https://" in note[1]
 
 
 def test_the_repository_speaks_of_itself_alone() -> None:
