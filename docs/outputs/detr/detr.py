@@ -69,9 +69,12 @@ names = [config.id2label[label] for label in found["labels"].tolist()]
 plt.figure(figsize=(4.6, 4.6))
 plt.imshow(image)
 style = {"color": "black", "backgroundcolor": "white", "fontsize": 10}
-for name, score, box in zip(names, found["scores"], found["boxes"].tolist()):
+order = found["boxes"][:, 0].argsort()  # from left to right, labels above and below in turn
+for number, i in enumerate(order.tolist()):
+    box = found["boxes"][i].tolist()
     outline(plt.gca(), box, ec="black", lw=2)
-    plt.text(box[0] + 4, box[1] - 5, f"{name} {score:.2f}", **style)
+    y = box[3] + 17 if number % 2 else box[1] - 5
+    plt.text(box[0] + 4, y, f"{names[i]} {found['scores'][i]:.2f}", **style)
 plt.axis("off")
 plt.show()
 
