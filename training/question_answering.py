@@ -21,15 +21,14 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from peft import LoraConfig
-from safetensors.torch import load_file, save_file
 from torch import nn
 from torchmetrics.functional.text import squad
 from tqdm import tqdm
-from transformers import AutoConfig, AutoTokenizer, BertConfig, BertForQuestionAnswering
+from transformers import AutoTokenizer, BertForQuestionAnswering
 
 from sample_data import questions, text
-from training import cards
-from training.text_classification import PACKAGE, WEIGHTS, encoder_folder
+from training import adapters, cards
+from training.adapters import PACKAGE, WEIGHTS, encoder_folder
 
 FOLDER = Path("checkpoints/minilm-answers")
 
@@ -93,7 +92,9 @@ class Recipe:
 
     def build(self) -> BertForQuestionAnswering:
         """The pretrained encoder with an adapter that does nothing yet, and a head of random weights."""
-        model: BertForQuestionAnswering = _with_encoder(self.encoder or encoder_folder())
+        model: BertForQuestionAnswering = adapters.with_encoder(
+            BertForQuestionAnswering, self.encoder or encoder_folder()
+        )
         model.add_adapter(
             LoraConfig(
                 task_type="QUESTION_ANS",
@@ -136,19 +137,6 @@ class Measurement:
     def n(self) -> int:
         """Number of questions."""
         return len(self.asked)
-
-
-def _with_encoder(folder: Path, config: BertConfig | None = None) -> Any:
-    """The encoder in float32 under a head of random weights; its report of that is left out."""
-    from transformers.utils import logging
-
-    level = logging.get_verbosity()
-    logging.set_verbosity(40)  # errors alone
-    try:
-        chosen: dict[str, Any] = {"config": config} if config else {}
-        return BertForQuestionAnswering.from_pretrained(folder, dtype=torch.float32, **chosen)
-    finally:
-        logging.set_verbosity(level)
 
 
 def asked(passages: Sequence[questions.Passage]) -> list[Asked]:
@@ -336,41 +324,9 @@ def match_words(items: Sequence[Asked]) -> Measurement:
     return _measured(items, answers)
 
 
-def _save(model: Any, folder: Path) -> None:
-    """The adapter and the head in half precision, and the configuration."""
-    model.save_pretrained(folder)
-    path = folder / WEIGHTS
-    save_file({name: value.half() for name, value in load_file(path).items()}, path, metadata={"format": "pt"})
-    path.chmod(0o644)  # safetensors makes it readable to its owner alone
-    settings = folder / "adapter_config.json"
-    adapter = json.loads(settings.read_text(encoding="utf-8"))
-    adapter["base_model_name_or_path"] = PACKAGE  # and not the folder of this machine where it lies
-    for name in ("target_modules", "modules_to_save"):
-        adapter[name] = sorted(adapter[name])  # a set's order changes from run to run
-    settings.write_text(json.dumps(adapter, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    model.config.save_pretrained(folder)
-
-
 def load(folder: Path, encoder: Path | None = None) -> tuple[BertForQuestionAnswering, Any]:
-    """The encoder with the adapter and head of a checkpoint, ready to answer, and its tokenizer.
-
-    Args:
-        folder: The checkpoint.
-        encoder: Folder of the pretrained encoder; by default the package's.
-
-    Raises:
-        CheckpointError: Where the checkpoint or the encoder is incomplete or damaged.
-    """
-    cards.count_parameters(folder, WEIGHTS)  # one clear message where the weights are unusable
-    for name in ("config.json", "adapter_config.json"):
-        if not (folder / name).is_file():
-            raise cards.CheckpointError(f"{folder / name}: the file is missing; train again")
-    base = encoder or encoder_folder()
-    model: Any = _with_encoder(base, config=AutoConfig.from_pretrained(folder))
-    info = model.load_adapter(str(folder))
-    if info.missing_keys or info.unexpected_keys or info.mismatched_keys:
-        raise cards.CheckpointError(f"{folder / WEIGHTS}: the weights do not fit the encoder; train again")
-    return model.eval(), AutoTokenizer.from_pretrained(base)
+    """The model of a checkpoint and its tokenizer, see `adapters.load`."""
+    return adapters.load(BertForQuestionAnswering, folder, encoder)
 
 
 def measure(folder: Path, kind: questions.Kind, passages: int, *, encoder: Path | None = None) -> Measurement:
@@ -558,7 +514,7 @@ def train(folder: Path, recipe: Recipe) -> Measurement:
         wall, cpu = time.perf_counter(), time.process_time()
         model = _fit(recipe, tokenizer, rows)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        _save(model, fresh)
+        adapters.save(model, fresh)
         return _write_card(fresh, recipe, len(rows), wall / 60, cpu)
 
 

