@@ -72,7 +72,7 @@ $(READY): requirements.txt
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: python3 is older than 3.11; install Python 3.11 or newer"; exit 1; }
 	@echo "Setting up $(VENV) (once; torch is large)"
 	python3 -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt
 	@$(PY) -c 'import pathlib, site; pathlib.Path(site.getsitepackages()[0], "project.pth").write_text(str(pathlib.Path.cwd()))'
 	@rm -f $(VENV)/.ready-*
 	@touch $@

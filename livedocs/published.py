@@ -106,22 +106,28 @@ def build(name: str, root: Path) -> Path:
 
 
 def borrowed_tokenizer(source: Path, root: Path) -> Path | None:
-    """The `tokenizer.json` of the package that `tokenizer.from` names; None where there is no such file.
+    """The `tokenizer.json` of the package or folder that `tokenizer.from` names; None where there is no such file.
 
-    The package is not imported: it may need others that are not there.
+    The package is not imported: it may need others that are not there. A name with a slash is a folder of the project.
 
     Args:
         source: The folder of the published configuration.
         root: The project's root.
 
     Raises:
-        DocsError: The file names no package, one that is not installed, or one without a tokenizer.
+        DocsError: The file names no package or folder, a package that is not installed, or one without a tokenizer.
     """
     marker = source / TOKENIZER_FROM
     if not marker.exists():
         return None
     place = marker.relative_to(root)
     package = marker.read_text("utf-8").strip()
+    if re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)+", package):
+        inside = root / package / "tokenizer.json"
+        if not inside.is_file():
+            message = f"{package}/tokenizer.json is missing; name a folder of this project that holds one"
+            raise DocsError(message, file=place, line=1)
+        return inside
     if not re.fullmatch(r"[\w.-]+", package):
         message = "this shall be one line, the name of a package that holds a tokenizer.json"
         raise DocsError(message, file=place, line=1)

