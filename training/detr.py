@@ -133,8 +133,8 @@ class Recipe(dense.Recipe):
     module: ClassVar[str] = "training/detr.py"
     pipeline: ClassVar[str] = "object-detection"
 
-    steps: int = 6_000
-    pretrain_steps: int = 800
+    steps: int = 10_000
+    pretrain_steps: int = 2_000
     pretrain_batch: int = 32
     pretrain_rate: float = 2e-3
     learning_rate: float = 5e-4
