@@ -8,23 +8,15 @@ import sys
 from collections.abc import Sequence
 
 MODULES: dict[str, str] = {
-    "bart-compact": "training.bart",
-    "bart-new-encoder": "training.new_encoder",
-    "bart-summarize": "training.summarization",
-    "bart-translate": "training.translation",
     "bert-compact": "training.bert",
     "convnext-scenes": "training.convnext",
     "detr-scenes": "training.detr",
     "glpn-scenes": "training.glpn",
-    "gpt2-austen": "training.gpt2",
     "mask2former-scenes": "training.mask2former",
     "minilm-answers": "training.question_answering",
     "minilm-entities": "training.token_classification",
     "minilm-sections": "training.text_classification",
     "vit-scenes": "training.vit",
-    "wav2vec2-asr": "training.speech_recognition",
-    "wav2vec2-classifier": "training.audio_classification",
-    "wav2vec2-pretrained": "training.wav2vec2",
 }
 """Checkpoint names and the modules that train them; each module has a `main() -> None`."""
 
