@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 MODULES: dict[str, str] = {
+    "bart-translate": "training.translation",
     "bert-compact": "training.bert",
     "convnext-scenes": "training.convnext",
     "detr-scenes": "training.detr",
