@@ -13,6 +13,7 @@ MODULES: dict[str, str] = {
     "convnext-scenes": "training.convnext",
     "detr-scenes": "training.detr",
     "glpn-scenes": "training.glpn",
+    "gpt2-austen": "training.gpt2",
     "mask2former-scenes": "training.mask2former",
     "minilm-answers": "training.question_answering",
     "minilm-entities": "training.token_classification",
