@@ -131,6 +131,19 @@ for width in 1, 2, 4:
 
 assert max(found.values()) > found[1]  # claim: gen-beam-better
 
+# %% frequencies tags=["trained", "compact"]
+torch.manual_seed(0)
+drawn = torch.multinomial(shares, 10_000, replacement=True)
+counted = drawn.bincount(minlength=len(shares)) / len(drawn)
+for word, i in list(zip(words, best.indices))[:5]:
+    print(f"{word:10} {shares[i]:6.1%} {counted[i]:6.1%}")
+rare = ~torch.isin(drawn, shares.topk(100).indices)
+print(f"outside the 100 likeliest: {rare.float().mean():.1%} of the draws, such as", end=" ")
+print(*[tokenizer.decode(i) for i in drawn[rare][:6]], sep=",")
+
+assert (counted - shares).abs().max() < 0.02  # claim: gen-frequencies
+assert rare.float().mean() > 0.01  # claim: gen-tail
+
 # %% temperature tags=["trained", "compact"]
 figure, axes = plt.subplots(3, 1, figsize=(5.2, 6.6), sharex=True)
 entropies = []
@@ -196,18 +209,17 @@ torch.manual_seed(0)
 library = model.generate(**inputs, do_sample=True, top_p=P, top_k=0, max_new_tokens=12)
 assert torch.equal(ids, library)  # claim: gen-sampling
 
-# %% frequencies tags=["trained", "compact"]
+# %% order tags=["trained", "compact"]
 torch.manual_seed(0)
-drawn = torch.multinomial(shares, 10_000, replacement=True)
-counted = drawn.bincount(minlength=len(shares)) / len(drawn)
-for word, i in list(zip(words, best.indices))[:5]:
-    print(f"{word:10} {shares[i]:6.1%} {counted[i]:6.1%}")
-rare = ~torch.isin(drawn, shares.topk(100).indices)
-print(f"outside the 100 likeliest: {rare.float().mean():.1%} of the draws, such as", end=" ")
-print(*[tokenizer.decode(i) for i in drawn[rare][:6]], sep=",")
+settings = {"do_sample": True, "temperature": 2.0, "top_k": 20, "top_p": 0.7}
+outputs = model.generate(**inputs, **settings, max_new_tokens=1, output_scores=True, return_dict_in_generate=True)
+left = outputs.scores[0].isfinite().sum().item()
+heated = TopKLogitsWarper(20)(None, logits / 2.0)  # temperature, then top-k, then top-p
+other = TopPLogitsWarper(0.7)(None, TopKLogitsWarper(20)(None, logits)).isfinite().sum().item()
+print(f"temperature first: {left} words left; temperature last: {other} would be")
 
-assert (counted - shares).abs().max() < 0.02  # claim: gen-frequencies
-assert rare.float().mean() > 0.01  # claim: gen-tail
+assert torch.allclose(outputs.scores[0], TopPLogitsWarper(0.7)(None, heated), atol=1e-4)  # claim: gen-order
+assert left > other  # claim: gen-order-matters
 
 # %% repetition tags=["trained", "compact"]
 PENALTY = 1.3
@@ -231,18 +243,6 @@ for penalty in 1.0, 1.3:
     print(f"--- {penalty}: {runs[penalty]} runs of four tokens again\n{tokenizer.decode(ids)}")
 
 assert runs[1.3] < runs[1.0]  # claim: gen-repetition-works
-
-# %% order tags=["trained", "compact"]
-torch.manual_seed(0)
-settings = {"do_sample": True, "temperature": 2.0, "top_k": 20, "top_p": 0.7}
-outputs = model.generate(**inputs, **settings, max_new_tokens=1, output_scores=True, return_dict_in_generate=True)
-left = outputs.scores[0].isfinite().sum().item()
-heated = TopKLogitsWarper(20)(None, logits / 2.0)  # temperature, then top-k, then top-p
-other = TopPLogitsWarper(0.7)(None, TopKLogitsWarper(20)(None, logits)).isfinite().sum().item()
-print(f"temperature first: {left} words left; temperature last: {other} would be")
-
-assert torch.allclose(outputs.scores[0], TopPLogitsWarper(0.7)(None, heated), atol=1e-4)  # claim: gen-order
-assert left > other  # claim: gen-order-matters
 
 # %% assisted tags=["trained", "compact"]
 LIST = "Mon: bread, milk, apples, cheese.\nTue: bread, milk, apples, cheese.\nWed: bread, milk,"
