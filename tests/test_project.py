@@ -26,6 +26,13 @@ TAUGHT = {
     "attention": "attn-formula attn-masks attn-positions",
     "bert": "bert-bidirectional bert-wordpiece bert-special-tokens bert-segments bert-mlm bert-mlm-head bert-mlm-works "
     "bert-cheating bert-nsp bert-nsp-works bert-one-encoder-many-heads",
+    "language-models": "lm-mlm-both-sides lm-clm-left-only lm-encoder-only lm-decoder-only lm-encoder-decoder lm-statistics",
+    "text-generation": "gpt2-bpe gpt2-positions gpt2-masked-attention gpt2-mask-is-not-mask-token gpt2-blocks "
+    "gpt2-lm-head gpt2-shift gpt2-cache gpt2-works",
+    "next-word": "gen-greedy gen-beam gen-temperature gen-top-k gen-top-p gen-repetition gen-assisted",
+    "bart": "bart-encoder bart-no-mlm-head bart-corruptions bart-infilling bart-infilling-length bart-decoder bart-lm-head",
+    "summarization": "sum-works",
+    "translation": "trl-new-encoder trl-two-steps trl-works trl-mbart seq2seq-t5",
     "text-classification": "txt-cls-head txt-cls-loss txt-cls-works",
     "token-classification": "tok-cls-head tok-cls-words tok-cls-works",
     "question-answering": "qa-head qa-span qa-works",
@@ -43,7 +50,7 @@ TAUGHT = {
 }
 """What each page must teach, by the ids of the claims."""
 
-CITED = {"attention": "attn-paper", "vision": "vis-hybrids"}
+CITED = {"attention": "attn-paper", "vision": "vis-hybrids", "text-generation": "gpt2-zero-shot"}
 """History and published results, which no code proves: the names of the footnotes that give the papers."""
 
 

@@ -8,7 +8,10 @@ import sys
 from collections.abc import Sequence
 
 MODULES: dict[str, str] = {
+    "bart-compact": "training.bart",
+    "bart-summarize": "training.summarization",
     "bart-translate": "training.translation",
+    "bart-new-encoder": "training.new_encoder",
     "bert-compact": "training.bert",
     "convnext-scenes": "training.convnext",
     "detr-scenes": "training.detr",

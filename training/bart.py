@@ -243,12 +243,14 @@ def learn_vocabulary(lines: Iterable[str], size: int, positions: int) -> BartTok
     )
     # With a space in front, as a word has it in the middle of a text; the bare ones are learned too.
     learner.train_from_iterator((part for line in lines for part in (line, f" {line}")), trainer)
-    learned = json.loads(learner.to_str())["model"]
+    learned: dict[str, Any] = json.loads(learner.to_str())["model"]
+    merges: Any = [tuple(merge) for merge in learned["merges"]]
+    # The space in front of <mask> belongs to it, as in BART's own tokenizer.
+    mask: Any = AddedToken("<mask>", lstrip=True, special=True)
     return BartTokenizer(
         vocab=learned["vocab"],
-        merges=[tuple(merge) for merge in learned["merges"]],
-        # The space in front of <mask> belongs to it, as in BART's own tokenizer.
-        mask_token=AddedToken("<mask>", lstrip=True, special=True),
+        merges=merges,
+        mask_token=mask,
         model_max_length=positions,
     )
 

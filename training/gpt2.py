@@ -265,7 +265,8 @@ def _fit(recipe: Recipe, tokens: NDArray[np.int16], vocabulary: int) -> GPT2LMHe
     """Train a model on a text of int16 [t]."""
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
-    model = recipe.build(vocabulary).train()
+    model: GPT2LMHeadModel = recipe.build(vocabulary)
+    model.train()
     weights = list(model.parameters())
     # Muon is for matrices that map one hidden state to another; embeddings are looked up.
     inside = [p for p in model.transformer.h.parameters() if p.ndim == 2]
