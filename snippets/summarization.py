@@ -28,8 +28,8 @@ print(f"searches with {settings.num_beams} beams, repeats no {settings.no_repeat
 
 # %% three-lines tags=["trained"]
 TEXT = (
-    "This package contains a small game for children. The player moves a penguin through a maze of ice, "
-    "collects fish and avoids hungry seals. There are forty levels, and an editor to make new ones."
+    "This is a small text editor for the terminal. It highlights the syntax of many programming languages, "
+    "can undo any number of changes, and is configured by a single file."
 )
 
 inputs = tokenizer(TEXT, return_tensors="pt")  # prepare
@@ -196,7 +196,7 @@ assert new_pairs / pairs > 0.1  # claim: sum-abstractive
 
 # %% own-text tags=["trained"]
 TEXTS = [  # put your own text here
-    "Reads bank statements, sorts what you spent by categories, and draws charts of it for each month.",
+    "This program shows the weather of the next five days for any city, as a chart in the terminal.",
     "The council decided on Monday to close the old bridge. Repairs will take two years and cost six million.",
     "A library with which programs can read and write pictures in more than thirty formats.",
 ]
