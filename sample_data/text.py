@@ -20,13 +20,14 @@ import os
 import random
 import re
 import struct
-import subprocess
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from sample_data.debian import Apt
 
 Split = Literal["train", "validation", "test"]
 Corpus = Literal["debian", "austen"]
@@ -350,56 +351,10 @@ def _cached(cache: Path, name: str, fetch: Any) -> list[dict[str, Any]]:
     path = cache / f"v{VERSION}" / f"{name}.json.gz"
     if not path.is_file():
         with tempfile.TemporaryDirectory() as folder:
-            records = fetch(_Apt(Path(folder)), Path(folder))
+            records = fetch(Apt(Path(folder), TextError))
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, records)
     return _read(path)
-
-
-class _Apt:
-    """Runs apt with lists and archives of its own, so that the system's stay as they are."""
-
-    def __init__(self, folder: Path) -> None:
-        self.options = ["-qq"]
-        for option in (
-            f"Dir::State={folder / 'state'}",
-            f"Dir::Cache={folder / 'cache'}",
-            "Dir::State::status=/dev/null",
-            "Acquire::Languages=en",
-            "Acquire::GzipIndexes=false",
-            "APT::Sandbox::User=",
-        ):
-            self.options += ["-o", option]
-        for part in ("state/lists/partial", "cache/archives/partial"):
-            (folder / part).mkdir(parents=True)
-        self.run("update")
-
-    def run(self, *arguments: str, cwd: Path | None = None) -> str:
-        """What `apt-get` prints; TextError where it is missing or fails."""
-        command = ["apt-get", *self.options, *arguments]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
-        except FileNotFoundError:
-            raise TextError(
-                f"the texts come from Debian's archive, but there is no apt-get here: run this on a Debian "
-                f"system, or copy {CACHE} from one where it ran"
-            ) from None
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise TextError(f"apt-get {arguments[0]} failed ({last}): are Debian's sources configured and in reach?")
-        return done.stdout
-
-    def lists(self, created_by: str) -> list[Path]:
-        """Debian's own lists of a kind, "Packages" or "Translations"; the release comes first."""
-        wanted = (f"Created-By: {created_by}", "Origin: Debian", "Label: Debian")
-        found = self.run("indextargets", "--format", "$(CODENAME) $(FILENAME)", *wanted)
-        lines = sorted(line.split(" ", 1) for line in found.splitlines())
-        paths = [Path(path) for _, path in lines if Path(path).is_file()]
-        if not paths:
-            raise TextError(
-                "apt-get update brought no package lists of Debian: are its sources configured and in reach?"
-            )
-        return paths
 
 
 def _stanzas(paths: Iterable[Path]) -> Iterator[dict[str, str]]:
@@ -421,7 +376,7 @@ def _stanzas(paths: Iterable[Path]) -> Iterator[dict[str, str]]:
                 yield fields
 
 
-def _fetch_packages(apt: _Apt, _folder: Path) -> list[dict[str, Any]]:
+def _fetch_packages(apt: Apt) -> list[dict[str, Any]]:
     """Sections and sources from the lists of packages, texts from those of translations."""
     described: dict[str, str] = {}
     for fields in _stanzas(apt.lists("Translations")):
@@ -463,16 +418,11 @@ def _clean(text: str) -> str:
     return " ".join(re.sub(r"(?<![\w/])_+([^_]+?)_+(?![\w/])", r"\1", text).split())
 
 
-def _fetch_chapters(apt: _Apt, folder: Path) -> list[dict[str, Any]]:
+def _fetch_chapters(apt: Apt) -> list[dict[str, Any]]:
     """Downloads the R package, unpacks it and reads the novels out of its database."""
-    apt.run("download", _R_PACKAGE, cwd=folder)
-    (archive,) = folder.glob("*.deb")
+    folder = apt.unpacked(_R_PACKAGE)
     try:
-        subprocess.run(["dpkg", "-x", str(archive), str(folder / "x")], check=True, capture_output=True)
-    except (FileNotFoundError, subprocess.CalledProcessError) as error:
-        raise TextError(f"dpkg could not unpack {archive.name}: {error}") from None
-    try:
-        (index,) = (folder / "x").rglob("data/Rdata.rdx")
+        (index,) = folder.rglob("data/Rdata.rdx")
         database = index.with_suffix(".rdb").read_bytes()
         variables = read_r(zlib.decompress(index.read_bytes(), 47))["variables"]
         lines = {
@@ -481,7 +431,7 @@ def _fetch_chapters(apt: _Apt, folder: Path) -> list[dict[str, Any]]:
             for name, (start, length) in variables.items()
         }
     except (OSError, ValueError, KeyError, zlib.error, struct.error) as error:
-        raise TextError(f"{archive.name} does not hold the novels as expected: {error}") from None
+        raise TextError(f"{_R_PACKAGE} does not hold the novels as expected: {error}") from None
     return [asdict(chapter) for name, title in NOVELS.items() for chapter in _novel(title, lines[name])]
 
 

@@ -22,6 +22,9 @@ MODULES: dict[str, str] = {
     "minilm-entities": "training.token_classification",
     "minilm-sections": "training.text_classification",
     "vit-scenes": "training.vit",
+    "wav2vec2-asr": "training.speech_recognition",
+    "wav2vec2-classifier": "training.audio_classification",
+    "wav2vec2-pretrained": "training.wav2vec2",
 }
 """Checkpoint names and the modules that train them; each module has a `main() -> None`."""
 
