@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from livedocs import diagram
+from livedocs import diagram, library
 from livedocs.errors import DocsError
 from livedocs.notebooks import downloads
 from livedocs.project import Project, load_project
@@ -88,7 +88,7 @@ def record(root: Path, only: str | None = None) -> None:
             variants = [snippet.in_profile(profile) for profile in snippet.profiles]
             results = [run_profile(variant, root, progress) for variant in variants]
             for variant, runs in zip(variants, results, strict=True):
-                records.write(variant, runs, versions)
+                records.write(variant, runs, versions, library.look_up(library.uses(variant)))
             write_downloads(project, snippet)
     for spec in sorted((root / "diagrams").glob("*.toml")):
         if only is None or spec.stem == only:

@@ -1,7 +1,7 @@
 """Records: what a run of a snippet produced, kept under `docs/outputs/` and committed.
 
     docs/outputs/vit/vit.py, vit.ipynb          the snippet, to download
-    docs/outputs/vit/compact/record.json        versions, durations, claims, and what each figure shows
+    docs/outputs/vit/compact/record.json        versions, day, durations, claims, names of the library, and what each figure shows
     docs/outputs/vit/compact/patches.txt        what the cell printed
     docs/outputs/vit/compact/patches-1.svg      its first figure (or .png)
     docs/outputs/vit/compact/speech-1.wav       its first sound
@@ -18,13 +18,15 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from livedocs.capture import PlayedAudio, ShownFigure
 from livedocs.compare import content_difference, text_difference
 from livedocs.errors import DocsError
+from livedocs.library import Definition
 from livedocs.runner import CellRun
 from livedocs.snippets import Cell, Snippet
 
@@ -56,10 +58,20 @@ class RecordedCell:
 
 @dataclass(frozen=True)
 class Record:
-    """The record of a snippet in one profile."""
+    """The record of a snippet in one profile.
+
+    Attributes:
+        folder: Where it lies.
+        versions: Versions of Python and of the packages that ran it.
+        recorded: The day on which it ran, as `2026-11-25`.
+        library: What the names of the library in the snippet lead to, by the dotted name in its code.
+        cells: What each cell gave, by its name.
+    """
 
     folder: Path
     versions: dict[str, str]
+    recorded: str
+    library: dict[str, Definition]
     cells: dict[str, RecordedCell]
 
 
@@ -100,7 +112,8 @@ class Records:
         try:
             data = json.loads(file.read_text("utf-8"))
             cells = {cell["name"]: self._cell(folder, cell) for cell in data["cells"]}
-            record = Record(folder, data["versions"], cells)
+            library = {path: Definition(**definition) for path, definition in data["library"].items()}
+            record = Record(folder, data["versions"], data["recorded"], library, cells)
         except FileNotFoundError as error:
             missing = self._shown(Path(str(error.filename)))
             raise DocsError(f"the record names {missing}, which is missing; {how}", file=shown, line=1) from None
@@ -170,13 +183,16 @@ class Records:
                 if difference := content_difference(old.content, new.content):
                     raise differs(f"has another {kind} {i} than the page: {difference}")
 
-    def write(self, snippet: Snippet, runs: list[CellRun], versions: dict[str, str]) -> None:
+    def write(
+        self, snippet: Snippet, runs: list[CellRun], versions: dict[str, str], library: dict[str, Definition]
+    ) -> None:
         """Replace the record of a snippet in its profile, all of it or nothing.
 
         Args:
             snippet: The snippet, in the profile that ran.
             runs: The results of its cells.
             versions: Versions of the packages that ran it.
+            library: What the names of the library in it lead to.
         """
         target = self.folder(snippet)
         with replacing(target) as folder:
@@ -204,7 +220,14 @@ class Records:
                         "proved": run.proved,
                     }
                 )
-            data = {"snippet": str(snippet.file), "profile": snippet.profile, "versions": versions, "cells": cells}
+            data = {
+                "snippet": str(snippet.file),
+                "profile": snippet.profile,
+                "recorded": date.today().isoformat(),
+                "versions": versions,
+                "library": {path: asdict(definition) for path, definition in library.items()},
+                "cells": cells,
+            }
             (folder / "record.json").write_text(_compact_json(data) + "\n", "utf-8")
         self._read.pop(target, None)
 
