@@ -73,6 +73,8 @@ $(READY): requirements.txt
 	@echo "Setting up $(VENV) (once; torch is large)"
 	python3 -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt
+	@# Some builds of torch need more, such as CUDA's libraries; the CPU build needs nothing that is not there.
+	$(PY) -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
 	@$(PY) -c 'import pathlib, site; pathlib.Path(site.getsitepackages()[0], "project.pth").write_text(str(pathlib.Path.cwd()))'
 	@rm -f $(VENV)/.ready-*
 	@touch $@
