@@ -31,6 +31,8 @@ def check(root: Path) -> str:
         renderer = Renderer(project, records, page)
         for embed in page.embeds:
             try:
+                if embed.command == "references":
+                    continue
                 if embed.command != "include":
                     renderer.render(embed)
                 elif not (project.docs / embed.target).exists():

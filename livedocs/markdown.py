@@ -1,4 +1,4 @@
-"""The Python-Markdown extension: embeds and claim links of a page become HTML.
+"""The Python-Markdown extension: embeds, claim links, citations and terms of a page become HTML.
 
 It is an extension and not a MkDocs plugin, so that every builder that runs Python-Markdown extensions can build the
 site. In `mkdocs.yml` it stands as `livedocs.markdown`.
@@ -14,9 +14,11 @@ from xml.etree.ElementTree import Element
 
 from markdown import Markdown
 from markdown.extensions import Extension
+from markdown.extensions.footnotes import NBSP_PLACEHOLDER
 from markdown.preprocessors import Preprocessor
 from markdown.treeprocessors import Treeprocessor
 
+from livedocs import references
 from livedocs.errors import DocsError
 from livedocs.html import Renderer
 from livedocs.pages import Page
@@ -27,7 +29,7 @@ _EMBED = re.compile(r"^@(cell|diagram|downloads|include)\b")
 
 
 class LivedocsExtension(Extension):
-    """Registers both processors.
+    """Registers the processors.
 
     Config:
         root: The project's root; by default the folder in which the builder was started.
@@ -44,10 +46,13 @@ class LivedocsExtension(Extension):
         md.preprocessors.register(_Embeds(md, state), "livedocs", 23)
         # After inline links exist (20), before the builder turns links to files into links to pages (0).
         md.treeprocessors.register(_ClaimLinks(md, state), "livedocs-claims", 15)
+        # Behind the claims, so that words which are links by then are left alone.
+        md.treeprocessors.register(_Citations(md, state), "livedocs-citations", 14)
+        md.treeprocessors.register(_Terms(md, state), "livedocs-terms", 13)
 
 
 class _PageState:
-    """What both processors know of the page that is being converted."""
+    """What the processors know of the page that is being converted."""
 
     def __init__(self, md: Markdown, root: Path) -> None:
         self.md = md
@@ -57,6 +62,10 @@ class _PageState:
     @property
     def project(self) -> Project:
         return load_project(self.root)
+
+    def address(self, target: Path, page: Page) -> str:
+        """A file of the pages' folder as a page links it."""
+        return Path(os.path.relpath(target, page.path.parent)).as_posix()
 
     def page(self) -> Page:
         """The page of this conversion. MkDocs and Zensical each leave its path in another place."""
@@ -105,6 +114,8 @@ class _Embeds(Preprocessor):
                 if not file.exists():
                     raise DocsError(f"there is no docs/{embed.target} to include", file=page.file, line=embed.line)
                 out += ["", *file.read_text("utf-8").splitlines(), ""]
+            elif embed.command == "references":
+                out += references.markdown(project.references, page)
             else:
                 html = renderer.render(embed)
                 self.state.anchors.update(re.findall(r'\bid="([^"]+)"', html))
@@ -150,6 +161,59 @@ class _ClaimLinks(Treeprocessor):
         for processor in self.md.preprocessors:
             if isinstance(known := getattr(processor, "present_anchor_ids", None), set):
                 known |= self.state.anchors
+
+
+class _Citations(Treeprocessor):
+    """Leads from a footnote to its entry in the list of all references."""
+
+    def __init__(self, md: Markdown, state: _PageState) -> None:
+        super().__init__(md)
+        self.state = state
+
+    def run(self, root: Element) -> None:
+        notes = [note for block in root.iter("div") if block.get("class") == "footnote" for note in block.iter("li")]
+        listing = self.state.project.references_page
+        if not notes or listing is None:
+            return
+        page, project = self.state.page(), self.state.project
+        known = {reference.work.url: reference for reference in project.references}
+        place = self.state.address(listing.path, page)
+        for note in notes:
+            for paragraph in note.iter("p"):
+                for link in [one for one in paragraph.iter("a") if one.get("href") in known]:
+                    reference = known[str(link.get("href"))]
+                    others = len({one.page.path for one in reference.citations} - {page.path})
+                    words = f"cited on {others} other page{'s' * (others > 1)}" if others else "in the references"
+                    more = Element("a", {"class": "ld-ref", "href": f"{place}#{reference.anchor}"})
+                    more.text = words
+                    _insert_behind(paragraph, more)
+
+
+class _Terms(Treeprocessor):
+    """Marks the first mention of each term of the glossary."""
+
+    def __init__(self, md: Markdown, state: _PageState) -> None:
+        super().__init__(md)
+        self.state = state
+
+    def run(self, root: Element) -> None:
+        glossary = self.state.project.glossary
+        if glossary is None:
+            return
+        page = self.state.page()
+        if page.marks_terms and page.path != glossary.page.path:
+            glossary.mark(root, page, self.state.address(glossary.page.path, page))
+
+
+def _insert_behind(paragraph: Element, link: Element) -> None:
+    """Put a link at the end of a footnote's paragraph, in front of the way back where there is one."""
+    children = list(paragraph)
+    back = next((i for i, one in enumerate(children) if one.get("class") == "footnote-backref"), len(children))
+    before = children[back - 1]
+    text, gap, rest = (before.tail or "").partition(NBSP_PLACEHOLDER)
+    before.tail = f"{text.rstrip()} "
+    link.tail = gap + rest
+    paragraph.insert(back, link)
 
 
 def makeExtension(**kwargs: Any) -> LivedocsExtension:  # noqa: N802 - Python-Markdown's name

@@ -6,6 +6,7 @@ caption: A visible caption.   optional, for the figure above
 @diagram vit                    embeds a measured architecture diagram
 @downloads vit                  links the snippet as a script and as a notebook
 @include outputs/bench.txt       puts in the lines of a file under docs/
+@references                     lists what the footnotes of all pages cite
 [196 patches](claim:vit-patches)  links words to the assertion that proves them
 """
 
@@ -18,7 +19,7 @@ from pathlib import Path
 from livedocs.errors import DocsError
 from livedocs.snippets import ID
 
-COMMANDS = ("cell", "diagram", "downloads", "include")
+COMMANDS = ("cell", "diagram", "downloads", "include", "references")
 PYTHON = ("py", "python", "python3")
 """Languages of a fence that the suite runs."""
 
@@ -27,6 +28,8 @@ _COMMAND = re.compile(r"^(?P<indent>\s*)@(?P<command>[A-Za-z]+)(?:\s+(?P<rest>.*
 _OPTION = re.compile(r"^(?: {4}|\t)(?P<key>[a-z]+):\s*(?P<value>.*?)\s*$")
 _FENCE = re.compile(r"^(?P<indent>[\s>]*)(?P<marks>`{3,}|~{3,})\s*(?P<info>[^`]*)$")
 _CLAIM = re.compile(r"\]\(claim:(?P<id>[^)\s]*)(?:\s+\"[^\"]*\")?\)")
+_FOOTNOTE = re.compile(r"^\[\^(?P<name>[^\]\s]+)\]:\s*(?P<text>.*)$")
+_HEADING = re.compile(r"^# (?P<title>.+?)\s*(?:\{[^}]*\})?\s*$")
 _CODE_SPAN = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 
 
@@ -85,6 +88,21 @@ class ClaimLink:
     line: int
 
 
+@dataclass(frozen=True)
+class Footnote:
+    """A footnote's text, such as a citation.
+
+    Attributes:
+        name: What stands between `[^` and `]`.
+        paragraphs: Its text, one line for each paragraph.
+        line: Where it begins.
+    """
+
+    name: str
+    paragraphs: tuple[str, ...]
+    line: int
+
+
 class Page:
     """A Markdown page, read and checked by itself.
 
@@ -106,12 +124,19 @@ class Page:
         self.embeds: list[Embed] = []
         self.fences: list[Fence] = []
         self.claims: list[ClaimLink] = []
+        self.footnotes: list[Footnote] = []
+        self.title = path.stem
         self._read()
 
     @property
     def runs_nothing(self) -> bool:
         """Whether the front matter says `cells: none`: a page of words alone, and meant to be."""
         return "cells: none" in self.lines[: self._front_matter()]
+
+    @property
+    def marks_terms(self) -> bool:
+        """Whether words of the glossary are marked here; `terms: none` in the front matter says no."""
+        return "terms: none" not in self.lines[: self._front_matter()]
 
     @property
     def cells(self) -> list[Embed]:
@@ -132,11 +157,28 @@ class Page:
             elif (match := _COMMAND.match(line)) and (match["command"] in COMMANDS or match["rest"]):
                 index = self._read_embed(index, match)
             else:
+                if footnote := _FOOTNOTE.match(line):
+                    self.footnotes.append(self._footnote(index, footnote))
+                elif heading := _HEADING.match(line):
+                    self.title = heading["title"]
                 for link in _CLAIM.finditer(_CODE_SPAN.sub("", line)):
                     if not re.fullmatch(ID, link["id"]):
                         raise self._error(f"malformed claim link 'claim:{link['id']}'; write claim:some-id", index + 1)
                     self.claims.append(ClaimLink(link["id"], index + 1))
                 index += 1
+
+    def _footnote(self, index: int, match: re.Match[str]) -> Footnote:
+        """A footnote goes on in indented lines; blank lines between them part its paragraphs."""
+        paragraphs = [[match["text"]]]
+        for following in self.lines[index + 1 :]:
+            if following.startswith("    ") and following.strip():
+                paragraphs[-1].append(following.strip())
+            elif following.strip():
+                break
+            else:
+                paragraphs.append([])
+        texts = tuple(" ".join(part).strip() for part in paragraphs if part)
+        return Footnote(match["name"], texts, index + 1)
 
     def _skip_comment(self, index: int) -> int:
         """What stands in an HTML comment is not shown, so nothing in it runs or links."""
@@ -186,7 +228,10 @@ class Page:
             raise self._error(f"'@{command}' must start in the first column; an indented one is not embedded", line)
         if command == "cell" and not re.fullmatch(rf"[a-z0-9_-]+/{ID}", target):
             raise self._error(f"malformed '@cell {target}'; write `@cell snippet/cell`", line)
-        if not target:
+        if command == "references":
+            if target:
+                raise self._error("'@references' lists all pages' citations; it takes no name", line)
+        elif not target:
             raise self._error(f"'@{command}' needs a name, as in `@{command} vit`", line)
         alts: list[str] = []
         captions: dict[int, str] = {}

@@ -5,8 +5,11 @@ from __future__ import annotations
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from livedocs import glossary, references
 from livedocs.errors import DocsError, DocsErrors
+from livedocs.glossary import Glossary
 from livedocs.pages import Embed, Page
+from livedocs.references import Reference
 from livedocs.snippets import Cell, Claim, Snippet
 
 
@@ -63,6 +66,31 @@ class Project:
     def homes(self) -> dict[tuple[str, str], Page]:
         """The page on which each (snippet, cell) stands."""
         return {(embed.snippet, embed.cell): page for page in self.pages.values() for embed in page.cells}
+
+    @cached_property
+    def glossary(self) -> Glossary | None:
+        """The entries of the glossary, where the site has one.
+
+        Raises:
+            DocsErrors: It is malformed.
+        """
+        page = self.pages.get(self.docs / glossary.FILE)
+        return None if page is None else Glossary(page)
+
+    @cached_property
+    def references(self) -> list[Reference]:
+        """What the footnotes of all pages cite.
+
+        Raises:
+            DocsErrors: A footnote is malformed, or two pages cite one work in different words.
+        """
+        return references.gather(self.pages.values())
+
+    @cached_property
+    def references_page(self) -> Page | None:
+        """The page that lists what is cited, where there is one."""
+        listing = (page for page in self.pages.values() for embed in page.embeds if embed.command == "references")
+        return next(listing, None)
 
     def find_cell(self, page: Page, embed: Embed) -> tuple[Snippet, Cell]:
         """The snippet and the cell that a page embeds.
@@ -148,6 +176,11 @@ class Project:
                     )
                 )
         self._check_all_embedded(set(embedded), errors)
+        for part in ("glossary", "references"):
+            try:
+                getattr(self, part)
+            except DocsErrors as error:
+                errors += error.errors
         self._check_claims(errors)
         if errors:
             raise DocsErrors(errors)

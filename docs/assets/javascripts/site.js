@@ -32,6 +32,74 @@
 
   new MutationObserver(nameLandmarks).observe(document.documentElement, { childList: true, subtree: true });
 
+  // Terms of the glossary. Without this script they are links with a title. With it, the definition appears when a term is
+  // pointed at or reached with the Tab key, stays while the pointer is on it, and goes with Escape. On a touch screen the
+  // first tap shows the definition, and the second follows the link.
+  function explainTerms() {
+    const terms = [...document.querySelectorAll("a.ld-term[title]")];
+    if (!terms.length) return;
+    const tip = document.createElement("div");
+    tip.id = "ld-tip";
+    tip.className = "ld-tip";
+    tip.setAttribute("role", "tooltip");
+    tip.hidden = true;
+    document.querySelector("main").append(tip);
+    let open = null;
+    let timer = 0;
+    let touched = false;
+
+    function hide() {
+      clearTimeout(timer);
+      tip.hidden = true;
+      open?.removeAttribute("aria-describedby");
+      open = null;
+    }
+
+    function show(term) {
+      clearTimeout(timer);
+      if (open === term) return;
+      hide();
+      open = term;
+      tip.textContent = term.dataset.definition;
+      tip.hidden = false;
+      term.setAttribute("aria-describedby", tip.id);
+      const word = term.getClientRects()[0];
+      const gap = 6;
+      const room = document.documentElement.clientWidth - tip.offsetWidth - 8;
+      const below = word.bottom + gap + tip.offsetHeight <= window.innerHeight;
+      tip.style.left = Math.max(8, Math.min(word.left, room)) + window.scrollX + "px";
+      tip.style.top = (below ? word.bottom + gap : word.top - gap - tip.offsetHeight) + window.scrollY + "px";
+    }
+
+    function later(action, wait) {
+      clearTimeout(timer);
+      timer = setTimeout(action, wait);
+    }
+
+    for (const term of terms) {
+      term.dataset.definition = term.title;
+      term.removeAttribute("title");
+      term.addEventListener("pointerenter", (event) => event.pointerType === "touch" || later(() => show(term), 150));
+      term.addEventListener("pointerleave", (event) => event.pointerType === "touch" || later(hide, 250));
+      term.addEventListener("pointerdown", (event) => (touched = event.pointerType === "touch"));
+      term.addEventListener("focus", () => touched || show(term));
+      term.addEventListener("blur", hide);
+      term.addEventListener("click", (event) => {
+        if (touched && open !== term) {
+          event.preventDefault();
+          show(term);
+        }
+        touched = false;
+      });
+    }
+    tip.addEventListener("pointerenter", () => clearTimeout(timer));
+    tip.addEventListener("pointerleave", () => later(hide, 250));
+    document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
+    document.addEventListener("pointerdown", (event) => open && !open.contains(event.target) && !tip.contains(event.target) && hide());
+  }
+
+  explainTerms();
+
   window.addEventListener("hashchange", openProof);
   window.addEventListener("load", openProof);
 })();
