@@ -327,6 +327,15 @@ def test_a_drawing_can_be_read_by_everyone(vit: Spec, compact: Measured) -> None
     assert width <= 380
 
 
+def test_each_way_of_joining_has_a_sign_of_its_own(write: Callable[..., Path], compact: Measured) -> None:
+    """A vector that is added, one in front and one in the place of others cannot be taken for each other."""
+    signs = {
+        draw(load_spec(write(('symbol = "front"', f'symbol = "{symbol}"'))), compact).replace("changed", "")
+        for symbol in ("+", "front", "instead")
+    }
+    assert len(signs) == 3
+
+
 def test_a_drawing_has_only_colours_of_the_palette(vit: Spec, published: Measured) -> None:
     svg = draw(vit, published)
     assert not re.findall(r"#[0-9a-fA-F]{3,8}\b(?=\")", re.sub(r'href="[^"]*"', "", svg))
@@ -463,7 +472,7 @@ def test_what_cannot_be_measured_is_refused(
             "'image': a block of kind 'image' needs `grid`",
         ),
         ([('label = "Head"', 'label = "Head"\ncolumn = "left"')], "'head': unknown column 'left'"),
-        ([('symbol = "front"', 'symbol = "?"')], r"'cls': `symbol` is '\+' or 'front'"),
+        ([('symbol = "front"', 'symbol = "?"')], r"'cls': `symbol` is '\+', 'front' or 'instead'"),
         ([("[[group]]", "[[group]")], "at line"),
         ([('id = "layer"', 'id = "layer"\nparent = "layer"')], "'layer': is inside itself"),
     ],

@@ -346,6 +346,12 @@ class _Drawing:
                 f'<path d="M{_n(box.centre - 1)} {_n(box.middle - 2)} h3.4 v4 h-3.4 z m5 0 h3.4 v4 h-3.4 z"'
                 f' fill="none" stroke="{_colour("hidden")}"/>'
             )
+        elif symbol == "instead":
+            self.above.append(
+                f'<path d="M{_n(box.centre - 7)} {_n(box.middle - 2)} h3.4 v4 h-3.4 z m10.6 0 h3.4 v4 h-3.4 z" fill="none"'
+                f' stroke="{_colour("hidden")}"/>'
+                f'<path d="M{_n(box.centre - 2)} {_n(box.middle - 2.5)} h4 v5 h-4 z" fill="{_colour(colour)}"/>'
+            )
         else:
             self._text(box.centre, box.middle + 4.5, symbol, size=13, anchor="middle", mono=True, colour=colour)
 

@@ -87,7 +87,7 @@ class Side:
     """Dotted path of an nn.Parameter, or of a module's weight."""
     colour: str
     symbol: str = "+"
-    """What joins it: "+" adds, "front" puts it in front."""
+    """What joins it: "+" adds, "front" puts it in front, "instead" puts it in the place of some."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -342,8 +342,8 @@ def _check_block(spec: Spec, block: Block, groups: set[str], columns: set[str]) 
         if block.kind != kind and getattr(block, key):
             raise spec.error(block.id, f"`{key}` belongs to kind {kind!r}")
     if block.side:
-        if block.side.symbol not in ("+", "front"):
-            raise spec.error(block.id, f"`symbol` is '+' or 'front', not {block.side.symbol!r}")
+        if block.side.symbol not in ("+", "front", "instead"):
+            raise spec.error(block.id, f"`symbol` is '+', 'front' or 'instead', not {block.side.symbol!r}")
         _check_colour(spec, block.id, block.side.colour)
     if block.strip:
         _check_colour(spec, block.id, block.strip.first_colour)
