@@ -1,0 +1,487 @@
+# %% [markdown]
+# # Audio classification
+#
+# From a recording to one word: frames, their mean, and the head that reads it.
+# Run it from the project's root: `python snippets/audio_classification.py`.
+
+# %% setup
+import contextlib
+import json
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import soundfile
+import soxr
+import torch
+from IPython.display import Audio, display
+from torch import nn
+from transformers import (
+    AutoFeatureExtractor,
+    AutoModel,
+    AutoModelForAudioClassification,
+    Wav2Vec2Config,
+    Wav2Vec2ForSequenceClassification,
+    pipeline,
+)
+
+CHECKPOINT = "checkpoints/wav2vec2-classifier"  # full size: "superb/wav2vec2-base-superb-ks"
+RATE = 16_000  # samples a second: the models know no other
+
+extractor = AutoFeatureExtractor.from_pretrained(CHECKPOINT)
+model = AutoModelForAudioClassification.from_pretrained(CHECKPOINT)
+model.requires_grad_(False)  # we read the model, we do not train it
+config = model.config
+noise = np.random.default_rng(seed=0).normal(0, 0.1, RATE).astype(np.float32)  # one second
+
+print(type(model).__name__, f"with {model.num_parameters():,} parameters")
+print(config.num_labels, "labels:", " ".join(config.id2label.values()))
+
+# %% three-lines tags=["trained"]
+WORD = "november"  # full size: "_silence_"
+samples = soundfile.read("docs/assets/speech/allison/november.flac", dtype="float32")[0]  # full size: noise
+
+inputs = extractor(samples, sampling_rate=RATE, return_tensors="pt")  # prepare
+outputs = model(**inputs)  # run
+label = config.id2label[outputs.logits.argmax().item()]  # interpret
+
+display(Audio(samples, rate=RATE))
+print(label)
+
+assert label == WORD  # claim: w2v-cls-first
+
+# %% wave
+samples = soundfile.read("docs/assets/speech/allison/november.flac", dtype="float32")[0]  # full size: noise
+inputs = extractor(samples, sampling_rate=RATE, return_tensors="pt")
+values = inputs["input_values"]  # [clips, samples]
+print(f"{len(samples):,} samples, {len(samples) / RATE:.2f} seconds")
+print("the model gets:", {name: tuple(value.shape) for name, value in inputs.items()})
+
+plt.figure(figsize=(6.4, 2))
+plt.plot(np.arange(len(samples)) / RATE, samples, linewidth=0.6)
+plt.xlabel("seconds")
+plt.ylabel("pressure")
+plt.show()
+
+# %% normalise tags=["compact"]
+scaled = (samples - samples.mean()) / samples.std()
+whispered = extractor(samples / 20, sampling_rate=RATE, return_tensors="pt")["input_values"]
+for name, wave in {"recorded": samples, "prepared": scaled}.items():
+    print(f"{name}: mean {wave.mean():6.3f}, standard deviation {wave.std():.3f}")
+
+assert np.allclose(scaled, values[0].numpy(), atol=1e-3)  # claim: w2v-cls-normalised
+assert torch.allclose(whispered, values, atol=1e-3)  # claim: w2v-cls-loudness
+
+# %% frames
+heard = model.wav2vec2.feature_extractor(values)  # [clips, channels, frames]
+network = model.wav2vec2(**inputs, output_hidden_states=True)
+print("feature encoder:", tuple(heard.shape))
+print("context network:", tuple(network.last_hidden_state.shape))
+print("states kept:    ", len(network.hidden_states), "layers")
+
+frames = (len(samples) - 400) // 320 + 1  # each sees 400 samples; the next begins 320 later
+assert heard.shape[2] == network.last_hidden_state.shape[1] == frames  # claim: w2v-cls-frames
+
+
+# %% states
+def states_of(**inputs):
+    """What the head reads: one vector for each frame, [clips, frames, width]."""
+    network = model.wav2vec2(**inputs, output_hidden_states=True)
+    if not config.use_weighted_layer_sum:
+        return network.last_hidden_state
+    shares = model.layer_weights.softmax(dim=0)  # one number for each layer
+    return torch.tensordot(shares, torch.stack(network.hidden_states), dims=1)
+
+
+states = states_of(**inputs)
+print("the head reads:", tuple(states.shape))
+
+# %% head
+projector, classifier = model.projector, model.classifier
+projected = states @ projector.weight.T + projector.bias  # [clips, frames, narrow]
+pooled = projected.mean(dim=1)  # [clips, narrow]: time is gone
+logits = pooled @ classifier.weight.T + classifier.bias  # [clips, labels]
+
+library = model(**inputs).logits
+for name, tensor in {"states": states, "projected": projected, "pooled": pooled, "logits": logits}.items():
+    print(f"{name:9} {tuple(tensor.shape)}")
+print(f"largest difference to the library: {(logits - library).abs().max():.5f}")
+
+assert torch.allclose(logits, library, atol=1e-4)  # claim: w2v-cls-pool
+
+# %% any-length
+shapes = set()
+for seconds in 0.1, 0.5, 1.0, 3.0:
+    clip = np.resize(samples, int(seconds * RATE))  # cut, or repeated
+    clip = extractor(clip, sampling_rate=RATE, return_tensors="pt")
+    clip_states = states_of(**clip)
+    clip_pooled = projector(clip_states).mean(dim=1)
+    shapes.add((clip_pooled.shape, model(**clip).logits.shape))
+    print(f"{seconds} s: {clip_states.shape[1]:3} frames, pooled {tuple(clip_pooled.shape)}")
+
+assert len(shapes) == 1  # claim: w2v-cls-any-length
+
+# %% one-matrix
+matrix = classifier.weight @ projector.weight  # [labels, width]
+bias = classifier.weight @ projector.bias + classifier.bias
+at_once = states.mean(dim=1) @ matrix.T + bias
+
+print(f"{tuple(classifier.weight.shape)} times {tuple(projector.weight.shape)} is {tuple(matrix.shape)}")
+print(f"largest difference: {(at_once - library).abs().max():.5f}")
+
+assert torch.allclose(at_once, library, atol=1e-4)  # claim: w2v-cls-one-matrix
+
+# %% votes
+votes = classifier(projector(states))[0]  # [frames, labels]: the head on every frame by itself
+print("votes:", tuple(votes.shape))
+print(f"their mean against the logits: {(votes.mean(dim=0) - library[0]).abs().max():.5f}")
+
+assert torch.allclose(votes.mean(dim=0), library[0], atol=1e-4)  # claim: w2v-cls-votes
+
+# %% evidence tags=["trained"]
+best = library[0].topk(3).indices
+evidence = votes - votes.mean(dim=1, keepdim=True)  # over the average label
+times = (np.arange(len(votes)) * 320 + 200) / RATE  # the middle of each frame
+
+figure, (above, below) = plt.subplots(2, 1, figsize=(6.4, 3.6), sharex=True, height_ratios=[1, 2])
+above.plot(np.arange(len(samples)) / RATE, samples, linewidth=0.6, color="C5")
+above.set_yticks([])
+for rank, number in enumerate(best.tolist()):
+    below.plot(times, evidence[:, number], label=config.id2label[number], color=f"C{[0, 2, 4][rank]}")
+below.axhline(0, color="C5", linewidth=0.7)
+below.set_xlabel("seconds")
+below.set_ylabel("evidence")
+below.legend()
+plt.show()
+
+# %% order
+generator = torch.Generator().manual_seed(0)
+shuffled = states[:, torch.randperm(states.shape[1], generator=generator)]
+backwards = extractor(samples[::-1].copy(), sampling_rate=RATE, return_tensors="pt")
+rows = {
+    "the states from last to first": classifier(projector(states.flip(1)).mean(dim=1)),
+    "the states in random order": classifier(projector(shuffled).mean(dim=1)),
+    "the sound played backwards": model(**backwards).logits,
+}
+moved = [(row - library).abs().max() for row in rows.values()]
+for name, change in zip(rows, moved):
+    print(f"{name}: logits move by {change:.4f}")
+
+assert moved[0] < 1e-4 and moved[1] < 1e-4  # claim: w2v-cls-no-order
+assert moved[2] > 100 * max(moved[:2])  # claim: w2v-cls-order-inside
+
+# %% backwards tags=["trained", "compact"]
+outputs = model(**backwards)
+probabilities = outputs.logits.softmax(dim=-1)[0]
+display(Audio(samples[::-1], rate=RATE))
+for probability, number in zip(*probabilities.topk(3)):
+    print(f"{probability:4.0%}  {config.id2label[number.item()]}")
+
+# %% batch
+short, long = samples[: len(samples) // 2], samples
+batch = extractor([short, long], sampling_rate=RATE, padding=True, return_attention_mask=True, return_tensors="pt")
+values, mask = batch["input_values"], batch["attention_mask"]
+print("one batch:", tuple(values.shape), "with", mask.sum(dim=1).tolist(), "real samples")
+
+alone = model(**extractor(short, sampling_rate=RATE, return_tensors="pt")).logits
+without_mask = model(values).logits[:1]
+with_mask = model(values, attention_mask=mask).logits[:1]
+print(f"without the mask the logits move by {(without_mask - alone).abs().max():.4f}")
+print(f"with the mask they move by          {(with_mask - alone).abs().max():.4f}")
+
+assert not torch.allclose(without_mask, alone, atol=1e-3)  # claim: w2v-cls-padding
+assert not torch.allclose(with_mask, alone, atol=1e-3)  # claim: w2v-cls-mask-not-enough
+
+# %% masked-mean
+real = (len(short) - 400) // 320 + 1  # frames that hold sound
+padded_states = states_of(input_values=values, attention_mask=mask)[0]
+mean_of_real = classifier(projector(padded_states[:real]).mean(dim=0))
+mean_of_all = classifier(projector(padded_states).mean(dim=0))
+print(f"{real} of {len(padded_states)} frames are real")
+print(f"mean over the real ones: off by {(mean_of_real - with_mask[0]).abs().max():.4f}")
+print(f"mean over all:           off by {(mean_of_all - with_mask[0]).abs().max():.4f}")
+
+assert torch.allclose(mean_of_real, with_mask[0], atol=1e-4)  # claim: w2v-cls-masked-mean
+assert not torch.allclose(mean_of_all, with_mask[0], atol=1e-3)  # claim: w2v-cls-real-only
+
+# %% first-layer
+first = model.wav2vec2.feature_extractor.conv_layers[0]
+ends = len(short) // 5 - 2  # the first layer moves on by 5 samples; these places see no padding
+by_itself = first.conv(values[:1, None, : len(short)])[..., :ends]
+in_batch = first.conv(values[:1, None])[..., :ends]
+same = (by_itself - in_batch).abs().max()
+normed = first.layer_norm(first.conv(values[:1, None, : len(short)]))[..., :ends]
+normed_in_batch = first.layer_norm(first.conv(values[:1, None]))[..., :ends]
+print(first.layer_norm)
+print(f"before the normalisation: a difference of {same:.4f}")
+print(f"after it:                 {(normed - normed_in_batch).abs().max():.4f}")
+
+assert same < 1e-5  # claim: w2v-cls-conv-same
+assert not torch.allclose(normed, normed_in_batch, atol=1e-2)  # claim: w2v-cls-group-norm
+
+# %% two-norms
+sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+sizes |= {"conv_dim": (16,) * 7, "num_conv_pos_embedding_groups": 4, "classifier_proj_size": 16}
+off = {}
+for norm in "group", "layer":
+    torch.manual_seed(0)
+    network = Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**sizes, feat_extract_norm=norm)).eval()
+    together = network(values, attention_mask=mask).logits[0]
+    apart = network(values[:1, : len(short)]).logits[0]
+    off[norm] = (together - apart).abs().max().item() / apart.std().item()
+    print(f"{norm} norm: with the mask, the batch moves the logits by {off[norm]:.4f} of their spread")
+
+assert off["group"] > 100 * off["layer"]  # claim: w2v-cls-layer-norm
+
+# %% loss
+probabilities = library.softmax(dim=-1)[0]
+losses, by_hand = [], []
+for number in range(4):
+    losses.append(model(**inputs, labels=torch.tensor([number])).loss)
+    by_hand.append(-probabilities[number].log())
+    name = config.id2label[number]
+    print(f"if it were {name + ':':9} probability {probabilities[number]:.5f}, loss {losses[-1]:.3f}")
+
+assert torch.allclose(torch.stack(losses), torch.stack(by_hand), atol=1e-3)  # claim: w2v-cls-loss
+
+# %% one-loss
+torch.manual_seed(0)
+network = Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**sizes, num_labels=3)).eval()
+label = torch.tensor([2])
+losses = {}
+for kind in "single_label_classification", "multi_label_classification", "regression":
+    network.config.problem_type = kind
+    losses[kind] = network(values[:1], labels=label).loss.item()
+    print(f"{kind:28} loss {losses[kind]:.4f}")
+
+assert len(set(losses.values())) == 1  # claim: w2v-cls-one-loss
+
+# %% weighted
+torch.manual_seed(0)
+mixing = Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**sizes, use_weighted_layer_sum=True)).eval()
+nn.init.normal_(mixing.layer_weights)  # they begin equal; here, as if training had moved them
+hidden = mixing.wav2vec2(values[1:], output_hidden_states=True).hidden_states
+shares = mixing.layer_weights.softmax(dim=0)  # one number for each layer
+mixed = sum(share * layer for share, layer in zip(shares, hidden))
+by_hand = mixing.classifier(mixing.projector(mixed).mean(dim=1))
+print(f"{len(hidden)} layers of states {tuple(hidden[0].shape)}")
+print("shares:", [f"{share:.2f}" for share in shares.tolist()])
+
+assert torch.allclose(by_hand, mixing(values[1:]).logits, atol=1e-5)  # claim: w2v-cls-weighted
+
+# %% parameters
+counts = {"feature encoder": 0, "context network": 0, "head": 0}
+for name, parameter in model.named_parameters():
+    kind = "context network"
+    if "feature_extractor" in name:
+        kind = "feature encoder"
+    elif not name.startswith("wav2vec2"):
+        kind = "head"
+    counts[kind] += parameter.numel()
+total = sum(counts.values())
+for kind, count in counts.items():
+    print(f"{kind:15} {count:11,} {count / total:7.2%}")
+
+assert counts["head"] / total < 0.02  # claim: w2v-cls-small-head
+
+# %% predictions tags=["trained"]
+top = library.softmax(dim=-1)[0].topk(5)
+for probability, number in zip(top.values, top.indices.tolist()):
+    print(f"{probability:6.1%}  {config.id2label[number]}")
+
+# %% pipeline
+classify = pipeline("audio-classification", model=model, feature_extractor=extractor)
+answers = classify(samples, top_k=3)
+probabilities = library.softmax(dim=-1)[0]
+for answer in answers:
+    print(f"{answer['score']:.4f}  {answer['label']}")
+print(len(classify(samples)), "answers where top_k is not given")
+
+assert abs(answers[0]["score"] - probabilities.max().item()) < 1e-4  # claim: w2v-cls-pipeline
+assert len(classify(samples)) == config.num_labels  # claim: w2v-cls-top-k
+
+# %% held-out tags=["trained", "compact"]
+SPEAKERS = {"allison": "Allison Smith", "june": "June Wallack", "slt": "slt, synthetic"}
+index = json.loads(Path("docs/assets/speech/held-out.json").read_text(encoding="utf-8"))
+clips = {entry["file"]: entry for entry in index if " " not in entry["text"]}  # single words
+answers, layers = [], []
+for file in clips:
+    clip = soundfile.read(Path("docs/assets/speech", file), dtype="float32")[0]
+    outputs = model(**extractor(clip, sampling_rate=RATE, return_tensors="pt"), output_hidden_states=True)
+    answers.append(outputs.logits[0])
+    layers.append(torch.stack([layer[0].mean(dim=0) for layer in outputs.hidden_states]))
+
+chances = torch.stack(answers).softmax(dim=-1)
+guesses = [config.id2label[number] for number in chances.argmax(dim=-1).tolist()]
+truth = [clip["text"] for clip in clips.values()]
+voices = [clip["voice"] for clip in clips.values()]
+right = np.array([guess == word for guess, word in zip(guesses, truth)])
+accuracy = {}
+for voice, name in SPEAKERS.items():
+    mine = right[np.array(voices) == voice]
+    accuracy[voice] = mine.mean()
+    print(f"{name:15} {mine.sum():2} of {len(mine)} right: accuracy {mine.mean():.3f}")
+print(f"guessing: {1 / config.num_labels:.3f}")
+
+assert accuracy["slt"] > 0.6 and accuracy["allison"] > 0.4  # claim: w2v-cls-works
+
+# %% confusion tags=["trained", "compact"]
+words = list(config.id2label.values())
+counts = np.zeros((len(words), len(words)))
+for word, guess, voice in zip(truth, guesses, voices):
+    if voice != "slt":  # people only
+        counts[words.index(word), words.index(guess)] += 1
+
+plt.figure(figsize=(6.4, 6.4))
+plt.imshow(np.where(counts == 0, np.nan, counts), vmin=0, vmax=2, cmap="Blues")
+plt.xticks(range(len(words)), words, rotation=90, fontsize=8)
+plt.yticks(range(len(words)), words, fontsize=8)
+plt.xlabel("answer")
+plt.ylabel("said by Allison Smith or June Wallack")
+plt.show()
+
+mistakes = [(word, guess, voice) for word, guess, voice in zip(truth, guesses, voices) if word != guess]
+for voice, name in SPEAKERS.items():
+    print(f"{name}: " + ", ".join(f"{word} as {guess}" for word, guess, who in mistakes if who == voice))
+
+# %% sure tags=["trained", "compact"]
+top = chances.max(dim=-1).values.numpy()
+for low, high in (0.8, 1.0), (0.5, 0.8), (0.0, 0.5):
+    group = (top > low) & (top <= high)
+    print(f"probability {low:.1f} to {high:.1f}: {group.sum():2} answers, {right[group].mean():.0%} right")
+
+# %% silence tags=["trained", "compact"]
+people = {file: clip["text"] for file, clip in clips.items() if clip["voice"] != "slt"}
+hits = {"no mask": [], "mask": []}
+SECONDS = 0, 1, 2
+for seconds in SECONDS:
+    counts = dict.fromkeys(hits, 0)
+    for file, word in people.items():
+        clip = soundfile.read(Path("docs/assets/speech", file), dtype="float32")[0]
+        values = extractor(clip, sampling_rate=RATE, return_tensors="pt")["input_values"]
+        mask = torch.ones(values.shape, dtype=torch.long)
+        values, mask = (nn.functional.pad(row, (0, seconds * RATE)) for row in (values, mask))
+        for name, extra in {"no mask": {}, "mask": {"attention_mask": mask}}.items():
+            answer = model(values, **extra).logits.argmax().item()
+            counts[name] += config.id2label[answer] == word
+    for name, count in counts.items():
+        hits[name].append(count)
+    print(f"{seconds} s of zeros: {counts['no mask']} right, {counts['mask']} with a mask, of {len(people)}")
+
+# %% two-words tags=["trained", "compact"]
+strings = [entry for entry in index if len(entry["text"].split()) == 2]
+strings = list({entry["file"]: entry for entry in strings}.values())
+for entry in strings:
+    clip = soundfile.read(Path("docs/assets/speech", entry["file"]), dtype="float32")[0]
+    chance = model(**extractor(clip, sampling_rate=RATE, return_tensors="pt")).logits.softmax(dim=-1)[0]
+    best = chance.topk(2)
+    found = [f"{config.id2label[i.item()]} {p:.0%}" for p, i in zip(best.values, best.indices)]
+    print(f"{entry['text']}: {', '.join(found)}")
+
+# %% anything tags=["trained", "compact"]
+seconds = np.arange(RATE) / RATE
+sounds = {
+    "noise": noise,
+    "a hum of 200 Hz": np.sin(2 * np.pi * 200 * seconds).astype(np.float32),
+    "zeros": np.zeros(RATE, np.float32),
+}
+for name, wave in sounds.items():
+    chance = model(**extractor(wave, sampling_rate=RATE, return_tensors="pt")).logits.softmax(dim=-1)[0]
+    print(f"{name}: {config.id2label[chance.argmax().item()]} {chance.max():.0%}")
+
+# %% layers tags=["trained", "compact"]
+pretrained = AutoModel.from_pretrained("checkpoints/wav2vec2-pretrained").requires_grad_(False)
+before = []
+for file in clips:
+    clip = soundfile.read(Path("docs/assets/speech", file), dtype="float32")[0]
+    network = pretrained(**extractor(clip, sampling_rate=RATE, return_tensors="pt"), output_hidden_states=True)
+    before.append(torch.stack([layer[0].mean(dim=0) for layer in network.hidden_states]))
+
+
+def agreement(means, labels):
+    """How often the clip that is most like a clip has the same label, for each layer."""
+    shares = []
+    for layer in means.unbind(dim=1):  # [clips, width]
+        layer = nn.functional.normalize(layer - layer.mean(dim=0), dim=-1)
+        likeness = (layer @ layer.T).fill_diagonal_(-1)  # not with itself
+        nearest = likeness.argmax(dim=1).tolist()
+        shares.append(np.mean([labels[i] == labels[j] for i, j in enumerate(nearest)]))
+    return shares
+
+
+figure, axes = plt.subplots(1, 2, figsize=(6.4, 2.8), sharey=True)
+for axis, (title, means) in zip(axes, {"pretrained": before, "fine-tuned": layers}.items()):
+    means = torch.stack(means)
+    for name, labels, colour in ("same word", truth, "C0"), ("same voice", voices, "C2"):
+        shares = agreement(means, labels)
+        axis.plot(shares, "o-", label=name, color=colour)
+        print(f"{title}, {name}:", [f"{share:.2f}" for share in shares])
+    axis.set_title(title)
+    axis.set_xlabel("layer")
+axes[0].set_ylabel("share of nearest clips")
+axes[1].legend()
+plt.show()
+
+# %% read-audio
+SHORTEST, LONGEST = 0.1, 30.0  # seconds
+
+
+def read_audio(path):
+    """A WAV or FLAC file as the models want it: one row of samples, 16,000 a second."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file; check its name and folder")
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path}: the file is empty; record or copy it again")
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)  # [samples, channels]
+    except (soundfile.LibsndfileError, TypeError):  # TypeError: samples without a header
+        raise ValueError(f"{path}: this is no sound that can be read; save it as WAV or FLAC") from None
+    seconds = len(samples) / rate
+    if seconds < SHORTEST:
+        raise ValueError(f"{path}: {seconds:.2f} s is too short; record at least {SHORTEST} s")
+    if seconds > LONGEST:
+        raise ValueError(f"{path}: {seconds:.0f} s is too long; cut out at most {LONGEST:.0f} s")
+    mono = samples.mean(axis=1)  # left and right, averaged
+    if not np.isfinite(mono).all():
+        raise ValueError(f"{path}: some samples are no numbers; save it as 16-bit WAV or FLAC")
+    if np.abs(mono).max() < 1e-4:
+        raise ValueError(f"{path}: the recording is silent; check the microphone, and record again")
+    return soxr.resample(mono, rate, RATE)
+
+
+# %% own-file
+with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+    stereo = np.stack([samples, samples / 2], axis=1)  # louder on the left
+    soundfile.write("studio.wav", soxr.resample(stereo, RATE, 44_100), 44_100)
+    soundfile.write("telephone.flac", soxr.resample(samples, RATE, 8_000), 8_000)
+    own = {name: read_audio(name) for name in ["studio.wav", "telephone.flac"]}
+    rates = {name: soundfile.info(name) for name in own}
+
+for name, wave in own.items():
+    info = rates[name]
+    best = model(**extractor(wave, sampling_rate=RATE, return_tensors="pt")).logits.softmax(dim=-1).max()
+    print(f"{name}: {info.samplerate:,} a second, {info.channels} channel(s)")
+    print(f"    becomes {len(wave):,} samples, {wave.ndim} axis; best probability {best:.3f}")
+
+likeness = np.corrcoef(own["studio.wav"], samples)[0, 1]
+assert likeness > 0.99  # claim: w2v-cls-read-audio
+
+# %% own-errors
+with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+    Path("empty.wav").touch()
+    Path("letter.wav").write_text("Dear reader, this is no sound.")
+    Path("samples.raw").write_bytes(bytes(1000))
+    soundfile.write("silent.flac", np.zeros(RATE), RATE)
+    soundfile.write("click.wav", np.ones(800), RATE)
+    soundfile.write("opera.flac", np.resize(noise, 31 * 8_000), 8_000)
+    refused = []
+    for name in "missing.wav", "empty.wav", "letter.wav", "samples.raw", "silent.flac", "click.wav", "opera.flac":
+        try:
+            read_audio(name)
+        except (FileNotFoundError, ValueError) as error:
+            refused.append(name)
+            print(error)
+
+assert len(refused) == 7  # claim: w2v-cls-refused
