@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -30,12 +31,14 @@ class Definition:
         name: Its full name, as it is imported: `transformers.ViTModel`.
         kind: `class`, `function`, `module` or `object`.
         module: The module that holds its code, which is seldom the one that it is imported from.
-        line: The line in that module; 0 for a module, and for what has no line of its own.
+        file: The file of that module, such as `transformers/models/vit/modeling_vit.py`.
+        line: The line in that file; 0 for a module, and for what has no line of its own.
     """
 
     name: str
     kind: str
     module: str
+    file: str
     line: int
 
 
@@ -126,7 +129,7 @@ def _look_up(path: str) -> Definition:
         thing = getattr(thing, part)
         name = f"{name}.{part}"
     if isinstance(thing, ModuleType):
-        return Definition(name, "module", thing.__name__, 0)
+        return _definition(name, "module", thing.__name__, 0)
     if not (inspect.isclass(thing) or inspect.isroutine(thing)):
         return _object(name, thing)
     thing = inspect.unwrap(thing)
@@ -135,7 +138,7 @@ def _look_up(path: str) -> Definition:
         line = inspect.getsourcelines(thing)[1]
     except (TypeError, OSError):
         line = 0
-    return Definition(name, kind, thing.__module__, line)
+    return _definition(name, kind, thing.__module__, line)
 
 
 def _object(name: str, thing: Any) -> Definition:
@@ -148,5 +151,13 @@ def _object(name: str, thing: Any) -> Definition:
             except (TypeError, OSError):
                 continue
             if match := re.search(rf"^{re.escape(short)}\s*[:=]", text, re.MULTILINE):
-                return Definition(name, "object", module, text[: match.start()].count("\n") + 1)
-    return Definition(name, "object", name.rpartition(".")[0], 0)
+                return _definition(name, "object", module, text[: match.start()].count("\n") + 1)
+    return _definition(name, "object", name.rpartition(".")[0], 0)
+
+
+def _definition(name: str, kind: str, module: str, line: int) -> Definition:
+    library = sys.modules[LIBRARY]
+    folder = Path(str(library.__file__)).parents[1]
+    path = Path(inspect.getfile(importlib.import_module(module)))
+    file = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else ""
+    return Definition(name, kind, module, file, line)
