@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from livedocs.capture import PlayedAudio, ShownFigure
-from livedocs.compare import content_difference, text_difference
+from livedocs.compare import EXACT, Tolerance, content_difference, text_difference
 from livedocs.errors import DocsError
 from livedocs.library import Definition
 from livedocs.runner import CellRun
@@ -155,8 +155,13 @@ class Records:
             )
         return recorded
 
-    def compare(self, snippet: Snippet, run: CellRun) -> None:
+    def compare(self, snippet: Snippet, run: CellRun, tolerance: Tolerance = EXACT) -> None:
         """Hold a run of a cell against its record.
+
+        Args:
+            snippet: The snippet, in the profile that was recorded.
+            run: What the cell gave.
+            tolerance: By how much it may differ.
 
         Raises:
             DocsError: It printed, showed or played something else than the page shows.
@@ -168,7 +173,7 @@ class Records:
         def differs(what: str) -> DocsError:
             return DocsError(f"cell '{cell.name}' ({snippet.profile}) {what}\n{how}", file=snippet.file, line=cell.line)
 
-        if difference := text_difference(recorded.text, run.output.text):
+        if difference := text_difference(recorded.text, run.output.text, tolerance):
             raise differs(f"prints something else than the page shows:\n{difference}")
         pairs: list[tuple[str, Sequence[RecordedFile], Sequence[ShownFigure | PlayedAudio]]] = [
             ("figure", recorded.figures, run.output.figures),
@@ -180,7 +185,7 @@ class Records:
             if len(before) < len(now):
                 raise differs(f"has a new {kind}: {len(before)} recorded, {len(now)} now")
             for i, (old, new) in enumerate(zip(before, now, strict=True), 1):
-                if difference := content_difference(old.content, new.content):
+                if difference := content_difference(old.content, new.content, "", tolerance):
                     raise differs(f"has another {kind} {i} than the page: {difference}")
 
     def write(

@@ -2,7 +2,8 @@
 
 A snippet is a Python script in the percent format. `# %% name` opens a cell, `# %% [markdown]` opens prose that only
 a notebook shows. `# full size: …` gives the value (or the line) of the full-size profile. `# claim: id` labels the
-assertion that proves a statement of the page.
+assertion that proves a statement of the page. `# suite: …` gives the value with which the test suite runs a guide that
+takes long.
 """
 
 from __future__ import annotations
@@ -26,13 +27,15 @@ from livedocs.errors import DocsError, DocsErrors
 PROFILES = ("compact", "full-size")
 """The two variants of a snippet: trained here and offline, or published and large."""
 
-TAGS = ("trained", "compact")
-"""Marks of a cell: `trained` needs trained weights, `compact` exists in the compact profile alone."""
+TAGS = ("trained", "compact", "learned")
+"""Marks of a cell: `trained` needs trained weights, `compact` exists in the compact profile alone, `learned` gives what
+training decides."""
 
 ID = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 _HEADER = re.compile(r"^(?P<marks>#\s*%%)(?P<rest>.*)$")
-_CELL = re.compile(rf"^\s+(?P<name>{ID})(?:\s+tags=(?P<tags>\[.*\]))?\s*$")
+_CELL = re.compile(rf"^\s+(?P<name>{ID})(?:\s+tags=(?P<tags>\[[^]]*\]))?(?:\s+alt=(?P<alt>\".*\"|\[.*\]))?\s*$")
 _FULL_SIZE = re.compile(r"^#\s*full size:\s*(?P<code>.+?)\s*$")
+_SUITE = re.compile(r"^#\s*suite:\s*(?P<code>.+?)\s*$")
 _CLAIM = re.compile(r"^#\s*claim:\s*(?P<id>.*?)\s*$")
 _BUILTINS = frozenset(dir(builtins))
 _EQUALITIES = frozenset({"equal", "allclose", "isclose", "array_equal", "assert_close"})
@@ -58,6 +61,7 @@ class Cell:
         source: The code below the header, without blank lines at both ends.
         source_line: Line of the first line of `source`.
         tags: Marks from the header, of `TAGS`.
+        alts: Descriptions of its figures, from the header. Only a guide has them there; a page has its own.
     """
 
     name: str
@@ -65,11 +69,17 @@ class Cell:
     source: str
     source_line: int
     tags: tuple[str, ...] = ()
+    alts: tuple[str, ...] = ()
 
     @property
     def trained(self) -> bool:
         """Whether the cell speaks of predictions, which random weights cannot give."""
         return "trained" in self.tags
+
+    @property
+    def learned(self) -> bool:
+        """Whether training decides what the cell gives: it comes out a little different on every machine."""
+        return self.trained or "learned" in self.tags
 
 
 class Snippet:
@@ -98,7 +108,7 @@ class Snippet:
         self.profile = profile
         self._variants: dict[str, Snippet] = {}
         self.original = path.read_text("utf-8-sig") if text is None else text
-        self.text = self.original if profile == "compact" else _full_size(self.original, self.file)
+        self.text = self.original if profile == "compact" else _with_values(self.original, self.file, _FULL_SIZE)
         self.tree = _parse(self.text, self.file)
         self.cells = list(_cells(self.text, self.file))
         if profile == "full-size" and any("compact" in cell.tags for cell in self.cells):
@@ -124,6 +134,39 @@ class Snippet:
     def profiles(self) -> tuple[str, ...]:
         """The profiles in which the script exists."""
         return PROFILES if self.has_full_size else PROFILES[:1]
+
+    @cached_property
+    def has_suite_values(self) -> bool:
+        """Whether the test suite runs the script with other values, to save time."""
+        return any(_SUITE.match(comment) for _, _, comment in _comments(self.original))
+
+    def for_suite(self) -> Snippet:
+        """The script with the values in its `# suite:` comments."""
+        return Snippet(self.path, _with_values(self.original, self.file, _SUITE), root=self._root)
+
+    def with_constant(self, name: str, value: str) -> Snippet:
+        """The script, in its profile, with another value of a constant that stands alone on a line.
+
+        Raises:
+            DocsError: There is no such line, or more than one.
+        """
+        text, found = re.subn(rf"^{name} = .*$", f"{name} = {value}", self.text, flags=re.MULTILINE)
+        if found != 1:
+            raise DocsError(f"give `{name}` its value once, on a line of its own", file=self.file, line=1)
+        changed = Snippet(self.path, text, root=self._root)
+        changed.profile = self.profile
+        return changed
+
+    @cached_property
+    def prose(self) -> list[tuple[int, str]]:
+        """The text of the `[markdown]` cells, line by line, with the lines' numbers."""
+        lines = self.text.split("\n")
+        return [
+            (number, re.sub(r"^#\s?", "", lines[number - 1]))
+            for first, end, head in _heads(self.text)
+            if _is_prose(head)
+            for number in range(first + 1, end)
+        ]
 
     @property
     def _root(self) -> Path | None:
@@ -304,6 +347,17 @@ def _cells(text: str, file: Path) -> Iterator[Cell]:
             if any(tag not in TAGS for tag in tags):
                 known = json.dumps(TAGS)
                 raise DocsError(f"unknown tags {match['tags']}; known: {known}", file=file, line=number)
+        alts: tuple[str, ...] = ()
+        if match["alt"]:
+            try:
+                given = json.loads(match["alt"])
+                alts = (given,) if isinstance(given, str) else tuple(given)
+            except json.JSONDecodeError:
+                raise DocsError(
+                    f'malformed {match["alt"]}; write `alt="…"`, or `alt=["…", "…"]` for several figures',
+                    file=file,
+                    line=number,
+                ) from None
         body = lines[number : end - 1]
         start = number + 1
         while body and not body[0].strip():
@@ -321,15 +375,16 @@ def _cells(text: str, file: Path) -> Iterator[Cell]:
                 file=file,
                 line=number,
             ) from None
-        yield Cell(name, number, "\n".join(body), start, tags)
+        yield Cell(name, number, "\n".join(body), start, tags, alts)
 
 
-def _full_size(text: str, file: Path) -> str:
-    """The script with the values of the full-size profile. Line numbers stay as they are."""
+def _with_values(text: str, file: Path, mark: re.Pattern[str]) -> str:
+    """The script with the values in its comments of one kind. Line numbers stay as they are."""
+    kind = "suite" if mark is _SUITE else "full size"
     lines = text.split("\n")
     statements = [node for node in ast.walk(_parse(text, file)) if isinstance(node, ast.stmt)]
     for line, column, comment in _comments(text):
-        match = _FULL_SIZE.match(comment)
+        match = mark.match(comment)
         if match is None:
             continue
         before = lines[line - 1][:column]
@@ -341,7 +396,7 @@ def _full_size(text: str, file: Path) -> str:
         alone = [other for other in here if other.lineno == line] == [node]
         if not isinstance(node, ast.Assign) or len(node.targets) != 1 or not alone or node.end_lineno != line:
             raise DocsError(
-                "`# full size:` must follow a one-line assignment, or stand alone on its line", file=file, line=line
+                f"`# {kind}:` must follow a one-line assignment, or stand alone on its line", file=file, line=line
             )
         name = before.encode()[: node.targets[0].end_col_offset].decode()
         lines[line - 1] = f"{name} = {match['code']}"
