@@ -46,7 +46,7 @@ class Recipe(shared.Recipe):
     module: ClassVar[str] = "training/audio_classification.py"
 
     steps: int = 4_000
-    seconds: float = 14.0
+    seconds: float = 16.0
     learning_rate: float = 8e-4
     flite: float = 0.4
     smoothing: float = 0.05

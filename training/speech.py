@@ -46,6 +46,9 @@ SIZES: dict[str, Any] = {
 }
 """Of the configuration; what is not named here has the library's default."""
 
+ROOM = 0.3
+"""Most seconds of silence that training puts before and after a clip."""
+
 HUMAN = ("allison", "june")
 """Held-out voices of people."""
 
@@ -135,22 +138,25 @@ def waves(samples: Sequence[NDArray[np.float32]]) -> Tensor:
 
 
 def roomy(samples: NDArray[np.float32], chance: np.random.Generator) -> NDArray[np.float32]:
-    """The clip with up to a third of a second of silence at each end."""
-    before, after = (int(chance.uniform(0, 0.33) * RATE) for _ in range(2))
+    """The clip with some silence at each end, of up to `ROOM` seconds."""
+    before, after = (int(chance.uniform(0, ROOM) * RATE) for _ in range(2))
     return np.pad(samples, (before, after))
 
 
 def batches(
     clips: Sequence[Clip], seconds: float, chance: np.random.Generator, weights: NDArray[np.float64] | None = None
 ) -> Iterator[list[int]]:
-    """Numbers of clips, in batches of about so many seconds and of like length, without an end."""
+    """Numbers of clips, in batches of at most so many seconds and of like length, without an end.
+
+    To the length of a clip counts the silence that `roomy` may add.
+    """
     shares = None if weights is None else weights / weights.sum()
     while True:
         pool = chance.choice(len(clips), 400, p=shares)
         pool = pool[np.argsort([clips[i].seconds for i in pool], kind="stable")]
         found: list[list[int]] = [[]]
         for i in pool.tolist():
-            if found[-1] and (len(found[-1]) + 1) * clips[i].seconds > seconds:
+            if found[-1] and (len(found[-1]) + 1) * (clips[i].seconds + 2 * ROOM) > seconds:
                 found.append([])
             found[-1].append(i)
         for i in chance.permutation(len(found)):

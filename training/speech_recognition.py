@@ -50,8 +50,8 @@ class Recipe(shared.Recipe):
     name: ClassVar[str] = "wav2vec2-asr"
     module: ClassVar[str] = "training/speech_recognition.py"
 
-    steps: int = 12_000
-    seconds: float = 16.0
+    steps: int = 9_000
+    seconds: float = 14.0
     learning_rate: float = 8e-4
     flite: float = 0.4
     pretrained: Path = audio_classification.FOLDER
