@@ -6,8 +6,11 @@
 #   make train NAME=…      train one checkpoint again
 #   make compare           time the vision checkpoints and write the table that compares them
 #   make pictures          render the pictures of the pages again
+#   make talk              write the slides of the talk again
 #   make bench             measure verification and build; writes docs/outputs/bench.txt
 #   make build             the static site, in site/
+#   make publish VERSION=… put the site on the branch gh-pages, beside other versions (ALIAS=latest: a second name)
+#   make newest            the whole suite with the newest releases of torch and transformers, in .venv-newest
 #   make format            format and fix the code
 
 SHELL := /bin/bash
@@ -18,13 +21,14 @@ export NO_MKDOCS_2_WARNING := 1
 
 PORT ?= 8000
 VENV ?= .venv
+CONFIG ?= mkdocs.yml
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 WORKERS ?= 2
 READY := $(VENV)/.ready-$(shell cksum requirements.txt | cut -d' ' -f1)
 only = $(if $(ONLY),--only $(ONLY))
 
-.PHONY: serve test build record test-full-size train compare pictures bench format lint check system
+.PHONY: publish newest ready serve test build record test-full-size train compare pictures talk bench format lint check system
 
 serve: $(READY)
 	@$(PY) -c 'import socket, sys; sys.exit(socket.socket().connect_ex(("127.0.0.1", int("$(PORT)"))) == 0)' || \
@@ -36,10 +40,25 @@ test: $(READY) system lint check
 	$(PY) -m pytest -n $(WORKERS) --dist loadfile
 
 build: $(READY) check
-	$(BIN)/mkdocs build --strict --site-dir site
+	$(BIN)/mkdocs build --strict --config-file $(CONFIG) --site-dir site
 
 check: $(READY)
 	$(PY) -m livedocs check
+
+# A copy of the settings with a menu of versions is built, and committed to the branch; nothing is pushed.
+publish: $(READY)
+	@test -n "$(VERSION)" || { echo "error: name the version, as in: make publish VERSION=1.0 ALIAS=latest"; exit 1; }
+	$(MAKE) build CONFIG=mkdocs.versions.yml
+	$(PY) -m livedocs publish $(VERSION) $(if $(ALIAS),--alias $(ALIAS))
+
+newest:
+	$(MAKE) VENV=.venv-newest ready
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade torch transformers
+	$(MAKE) VENV=.venv-newest system
+	.venv-newest/bin/python -m pip list 2>/dev/null | grep -E '^(torch|transformers|tokenizers) '
+	.venv-newest/bin/python -m pytest -n $(WORKERS) --dist loadfile
+
+ready: $(READY)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -64,6 +83,9 @@ compare: $(READY)
 
 pictures: $(READY)
 	$(PY) -m sample_data
+
+talk: $(READY)
+	$(PY) -m livedocs talk
 
 bench: $(READY)
 	$(PY) -m livedocs bench

@@ -4,6 +4,8 @@ python -m livedocs check                   pages, snippets and records fit toget
 python -m livedocs record [--only NAME]    run snippets and write what they gave
 python -m livedocs full-size [--only NAME] [--hub]
 run the full-size profile and compare it with the records
+python -m livedocs talk                    write the slides of the talk from their source and the records
+python -m livedocs publish VERSION         put the built site on the branch gh-pages
 python -m livedocs bench                   measure verification and build, and write the table
 """
 
@@ -28,6 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("--only", metavar="NAME", help="one snippet, such as vit")
         if name == "full-size":
             command.add_argument("--hub", action="store_true", help="load the hub's weights (needs a network)")
+    commands.add_parser("talk", help="write the slides of the talk")
+    command = commands.add_parser("publish", help="put the built site on the branch gh-pages")
+    command.add_argument("version", help='such as 1.0, or "dev"')
+    command.add_argument("--alias", help="a second name, such as latest")
     commands.add_parser("bench", help="measure verification and build")
     options = parser.parse_args(arguments)
     if options.command == "full-size" and options.hub:
@@ -59,6 +65,14 @@ def _run(options: argparse.Namespace, root: Path) -> None:
         from livedocs.recording import verify_full_size
 
         print("\n".join(verify_full_size(root, only, from_hub=options.hub)) or "no snippet has a full-size profile")
+    elif options.command == "talk":
+        from livedocs.talk import TARGET, write
+
+        print(f"{TARGET}: {write(root)} slides")
+    elif options.command == "publish":
+        from livedocs.publish import publish
+
+        print(publish(root / "site", options.version, options.alias))
     else:
         from livedocs.bench import bench
 
