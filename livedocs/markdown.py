@@ -18,7 +18,7 @@ from markdown.extensions.footnotes import NBSP_PLACEHOLDER
 from markdown.preprocessors import Preprocessor
 from markdown.treeprocessors import Treeprocessor
 
-from livedocs import references
+from livedocs import cards, references
 from livedocs.errors import DocsError
 from livedocs.html import Renderer
 from livedocs.pages import Page
@@ -46,6 +46,7 @@ class LivedocsExtension(Extension):
         md.preprocessors.register(_Embeds(md, state), "livedocs", 23)
         # After inline links exist (20), before the builder turns links to files into links to pages (0).
         md.treeprocessors.register(_ClaimLinks(md, state), "livedocs-claims", 15)
+        md.treeprocessors.register(_CardLinks(md, state), "livedocs-cards", 14.5)
         # Behind the claims, so that words which are links by then are left alone.
         md.treeprocessors.register(_Citations(md, state), "livedocs-citations", 14)
         md.treeprocessors.register(_Terms(md, state), "livedocs-terms", 13)
@@ -161,6 +162,34 @@ class _ClaimLinks(Treeprocessor):
         for processor in self.md.preprocessors:
             if isinstance(known := getattr(processor, "present_anchor_ids", None), set):
                 known |= self.state.anchors
+
+
+class _CardLinks(Treeprocessor):
+    """Holds numbers against the cards of the checkpoints, and leads to them."""
+
+    def __init__(self, md: Markdown, state: _PageState) -> None:
+        super().__init__(md)
+        self.state = state
+
+    def run(self, root: Element) -> None:
+        links = [link for link in root.iter("a") if link.get("href", "").startswith("card:")]
+        if not links:
+            return
+        page, project = self.state.page(), self.state.project
+        for link in links:
+            words, target = "".join(link.itertext()), link.get("href", "")[len("card:") :]
+            if wrong := cards.mistake(words, target, project.root):
+                line = next((card.line for card in page.cards if card.target == target), 1)
+                raise DocsError(wrong, file=page.file, line=line)
+            name = target.split("/")[0]
+            listing = project.docs / cards.PAGE
+            link.set("class", "ld-number")
+            link.set("title", f"Measured: see the card of {name}")
+            if listing in project.pages:
+                link.set("href", f"{self.state.address(listing, page)}#{name}")
+            else:
+                link.tag = "span"
+                del link.attrib["href"]
 
 
 class _Citations(Treeprocessor):

@@ -8,6 +8,7 @@ caption: A visible caption.   optional, for the figure above
 @include outputs/bench.txt       puts in the lines of a file under docs/
 @references                     lists what the footnotes of all pages cite
 [196 patches](claim:vit-patches)  links words to the assertion that proves them
+[99.4 %](card:vit-scenes/accuracy)  a number from a checkpoint's card
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _FENCE = re.compile(r"^(?P<indent>[\s>]*)(?P<marks>`{3,}|~{3,})\s*(?P<info>[^`]*
 _CLAIM = re.compile(r"\]\(claim:(?P<id>[^)\s]*)(?:\s+\"[^\"]*\")?\)")
 _FOOTNOTE = re.compile(r"^\[\^(?P<name>[^\]\s]+)\]:\s*(?P<text>.*)$")
 _HEADING = re.compile(r"^# (?P<title>.+?)\s*(?:\{[^}]*\})?\s*$")
+_CARD = re.compile(r"\[(?P<words>[^\[\]]*)\]\(card:(?P<target>[^)\s]*)\)")
 _CODE_SPAN = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 
 
@@ -89,6 +91,15 @@ class ClaimLink:
 
 
 @dataclass(frozen=True)
+class CardLink:
+    """A number of a page that comes from a checkpoint's card."""
+
+    words: str
+    target: str
+    line: int
+
+
+@dataclass(frozen=True)
 class Footnote:
     """A footnote's text, such as a citation.
 
@@ -124,6 +135,7 @@ class Page:
         self.embeds: list[Embed] = []
         self.fences: list[Fence] = []
         self.claims: list[ClaimLink] = []
+        self.cards: list[CardLink] = []
         self.footnotes: list[Footnote] = []
         self.title = path.stem
         self._read()
@@ -165,6 +177,8 @@ class Page:
                     if not re.fullmatch(ID, link["id"]):
                         raise self._error(f"malformed claim link 'claim:{link['id']}'; write claim:some-id", index + 1)
                     self.claims.append(ClaimLink(link["id"], index + 1))
+                for card in _CARD.finditer(_CODE_SPAN.sub("", line)):
+                    self.cards.append(CardLink(card["words"], card["target"], index + 1))
                 index += 1
 
     def _footnote(self, index: int, match: re.Match[str]) -> Footnote:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from livedocs import glossary, references
+from livedocs import cards, glossary, references
 from livedocs.errors import DocsError, DocsErrors
 from livedocs.glossary import Glossary
 from livedocs.pages import Embed, Page
@@ -176,6 +176,10 @@ class Project:
                     )
                 )
         self._check_all_embedded(set(embedded), errors)
+        for page in self.pages.values():
+            for card in page.cards:
+                if wrong := cards.mistake(card.words, card.target, self.root):
+                    errors.append(DocsError(wrong, file=page.file, line=card.line))
         for part in ("glossary", "references"):
             try:
                 getattr(self, part)

@@ -39,6 +39,9 @@ def build(folder: Path, builder: str) -> Path:
     settings = (ROOT / "mkdocs.yml").read_text("utf-8")
     for part in ("docs", "snippets"):  # copied, since Zensical refuses a link that leads out of the project
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for card in (ROOT / "checkpoints").glob("*/README.md"):
+        (folder / "checkpoints" / card.parent.name).mkdir(parents=True)
+        shutil.copy(card, folder / "checkpoints" / card.parent.name)
     (folder / "mkdocs.yml").write_text(settings, "utf-8")
     command = [sys.executable, "-m", builder, "build", "--strict"]
     done = subprocess.run(
