@@ -50,7 +50,7 @@ class Recipe(shared.Recipe):
     name: ClassVar[str] = "wav2vec2-asr"
     module: ClassVar[str] = "training/speech_recognition.py"
 
-    steps: int = 9_000
+    steps: int = 7_500
     seconds: float = 14.0
     learning_rate: float = 8e-4
     flite: float = 0.4
