@@ -21,11 +21,11 @@ from markdown.treeprocessors import Treeprocessor
 from livedocs import cards, references
 from livedocs.errors import DocsError
 from livedocs.html import Renderer
-from livedocs.pages import Page
+from livedocs.pages import COMMANDS, Page
 from livedocs.project import Project, load_project
 from livedocs.records import Records
 
-_EMBED = re.compile(r"^@(cell|diagram|downloads|include)\b")
+_EMBED = re.compile(rf"^@({'|'.join(COMMANDS)})\b")
 
 
 class LivedocsExtension(Extension):
