@@ -38,7 +38,7 @@ class CellRun:
     Attributes:
         name: The cell's name.
         output: What it printed, showed and played.
-        seconds: Time that its code took.
+        seconds: Time that its code took, drawing included, without the packing of its figures.
         proved: Claims whose assertion ran and held.
     """
 
@@ -129,6 +129,7 @@ class Run:
         if problem:
             self._failed = CellError(problem)
             raise self._failed
+        seconds -= sum(figure.packing for figure in output.figures)
         return CellRun(cell.name, output, seconds, list(dict.fromkeys(proved)))
 
 

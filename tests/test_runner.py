@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import time
 import wave
 from pathlib import Path
 
@@ -341,6 +342,17 @@ def test_a_fence_is_held_to_the_rules_of_cells(source: str, said: str, tmp_path:
     with pytest.raises(CellError) as caught:
         run_source(source, "docs/index.md", 10, {}, tmp_path)
     assert str(caught.value).startswith(said)
+
+
+def test_making_a_figure_small_is_no_time_of_its_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects the seconds under a cell: they are those of its code, and not of the tool that packs its figures."""
+    code = "# %% a\nimport matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\n"
+    clock = iter(range(0, 10_000, 100))  # one reading is a hundred seconds after the other
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(clock)))
+    cell = run(code, tmp_path)["a"]
+    [figure] = cell.output.figures
+    assert figure.packing == 100
+    assert cell.seconds == 200  # four readings: around the code, and around the packing
 
 
 def test_a_picture_that_a_figure_shows_twice_has_one_id() -> None:
