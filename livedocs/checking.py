@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from livedocs.errors import DocsError, DocsErrors
+from livedocs.guides import Guides
 from livedocs.html import Renderer
 from livedocs.notebooks import downloads
 from livedocs.project import load_project
@@ -46,6 +47,7 @@ def check(root: Path) -> str:
                 errors.append(
                     DocsError(f"missing or stale; run `make record ONLY={snippet.name}`", file=file.relative_to(root))
                 )
+    errors += Guides(root).problems()
     unique = {str(error): error for error in errors}
     if unique:
         raise DocsErrors(list(unique.values()))

@@ -1,0 +1,122 @@
+"""What every guide does before and while it trains, and what is not the point of any: checks, and a progress bar.
+
+Each check ends in one clear error before time is spent. Without it, the same mistake ends in a message from deep inside
+another library, or in a process that the operating system kills.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm.auto import tqdm
+from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback
+
+if TYPE_CHECKING:
+    from torch import nn
+
+BYTES_A_WEIGHT = 16
+"""A weight in single precision, its gradient, and AdamW's two averages, of four bytes each."""
+
+
+def checkpoint(folder: str | Path) -> str:
+    """The folder of a checkpoint, if a model can be loaded from it.
+
+    Args:
+        folder: The folder, or the name of a checkpoint on the hub, which is returned as it is.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+    """
+    path = Path(folder)
+    if not path.is_absolute() and path.parts[0] != "checkpoints":
+        return str(folder)
+    missing = [name for name in ("config.json", "model.safetensors") if not (path / name).is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"the checkpoint {path} lacks {' and '.join(missing)}. Run this in the root of a complete checkout of the "
+            f"project; `make train NAME={path.name}` trains the checkpoint again."
+        )
+    return str(path)
+
+
+def check_memory(model: nn.Module, activations: float = 0.5) -> None:
+    """See whether there is memory enough to train a model.
+
+    Args:
+        model: The model. Weights without gradients need a quarter of the others.
+        activations: What else a step needs, in gigabytes; it grows with the batch.
+
+    Raises:
+        MemoryError: There is less than the step will need.
+    """
+    import psutil
+
+    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    frozen = sum(weight.numel() for weight in model.parameters()) - trained
+    needed = (trained * BYTES_A_WEIGHT + frozen * 4) / 1e9 + activations
+    free = psutil.virtual_memory().available / 1e9
+    if needed > free:
+        raise MemoryError(
+            f"training {trained:,} weights takes about {needed:.1f} GB, and {free:.1f} GB are free. Close other programs, "
+            "use smaller batches, freeze layers, or take a smaller model."
+        )
+
+
+def check_labels(model: nn.Module, labels: Iterable[int | Sequence[int]], ignored: int = -100) -> None:
+    """See whether the head of a model has an output for every label.
+
+    Args:
+        model: A model with a classification head.
+        labels: Numbers, or lists of numbers.
+        ignored: A number that the loss leaves out.
+
+    Raises:
+        ValueError: A label has no output.
+    """
+    outputs: int = model.config.num_labels  # type: ignore[assignment, union-attr]
+    for place, label in enumerate(labels):
+        for number in label if isinstance(label, Sequence) and not isinstance(label, str) else [label]:
+            if number != ignored and not (isinstance(number, int) and 0 <= number < outputs):
+                raise ValueError(
+                    f"example {place} has the label {json.dumps(number, default=str)}, and the head has {outputs} outputs, "
+                    f"for 0 to {outputs - 1}. Count the labels of the data, and load the model with that `num_labels`."
+                )
+
+
+class Progress(TrainerCallback):
+    """One bar for the training, with the loss in it, in place of a line for each entry of the log."""
+
+    def __init__(self) -> None:
+        self.bar: tqdm[Any] | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Open the bar."""
+        self.bar = tqdm(total=state.max_steps, unit="step", dynamic_ncols=True)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Advance it."""
+        if self.bar is not None:
+            self.bar.update(state.global_step - self.bar.n)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        """Show the loss."""
+        if self.bar is not None and logs and "loss" in logs:
+            self.bar.set_postfix(loss=f"{float(logs['loss']):.3f}")
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Close it."""
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
+def show_progress(trainer: Trainer) -> None:
+    """Give a trainer one progress bar, and take away what prints its log. The log stays in `trainer.state.log_history`."""
+    from transformers.trainer import DEFAULT_PROGRESS_CALLBACK
+
+    for callback in (PrinterCallback, ProgressCallback, DEFAULT_PROGRESS_CALLBACK):
+        trainer.remove_callback(callback)
+    trainer.add_callback(Progress())
