@@ -10,6 +10,7 @@ How the parts depend on each other, from the bottom up:
 - `notebooks`, `html`, `markdown`: a script as a notebook; cells, claims and diagrams in a page (a Python-Markdown
   extension).
 - `palette`, `diagram`: colours, and architecture diagrams whose numbers are measured.
+- `talk`: slides made from the records of the pages.
 - `cache`, `pytest_plugin`: the pages' cells as tests, through pytest-markdown-docs, and what need not run again.
-- `recording`, `checking`, `bench`, `__main__`: the commands `record`, `full-size`, `check` and `bench`.
+- `recording`, `checking`, `bench`, `__main__`: the commands `record`, `full-size`, `check`, `talk` and `bench`.
 """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from livedocs import talk
 from livedocs.errors import DocsError, DocsErrors
-from livedocs.guides import Guides
 from livedocs.html import Renderer
 from livedocs.notebooks import downloads
 from livedocs.project import load_project
@@ -47,12 +47,19 @@ def check(root: Path) -> str:
                 errors.append(
                     DocsError(f"missing or stale; run `make record ONLY={snippet.name}`", file=file.relative_to(root))
                 )
-    errors += Guides(root).problems()
+    slides = 0
+    try:
+        slides = talk.check(root)
+    except DocsErrors as error:
+        errors += error.errors
+    except DocsError as error:
+        errors.append(error)
     unique = {str(error): error for error in errors}
     if unique:
         raise DocsErrors(list(unique.values()))
     cells = sum(len(snippet.cells) for snippet in project.snippets.values())
+    shown = f", {slides} slides" if slides else ""
     return (
-        f"{len(project.pages)} pages, {len(project.snippets)} snippets with {cells} cells, {len(project.claims)} claims: "
-        "all fit together"
+        f"{len(project.pages)} pages, {len(project.snippets)} snippets with {cells} cells, {len(project.claims)} claims"
+        f"{shown}: all fit together"
     )
