@@ -6,6 +6,7 @@ from pathlib import Path
 
 from livedocs import talk
 from livedocs.errors import DocsError, DocsErrors
+from livedocs.guides import Guides
 from livedocs.html import Renderer
 from livedocs.notebooks import downloads
 from livedocs.project import load_project
@@ -47,6 +48,7 @@ def check(root: Path) -> str:
                 errors.append(
                     DocsError(f"missing or stale; run `make record ONLY={snippet.name}`", file=file.relative_to(root))
                 )
+    errors += Guides(root).problems()
     slides = 0
     try:
         slides = talk.check(root)

@@ -9,12 +9,16 @@ from tqdm import tqdm
 
 from livedocs import diagram, library, talk
 from livedocs.errors import DocsError
+from livedocs.guides import Guides, verify_all
 from livedocs.notebooks import downloads
 from livedocs.project import Project, load_project
 from livedocs.published import workplace
 from livedocs.records import Records, replacing
 from livedocs.runner import CellError, CellRun, loaded_versions, run_snippet
 from livedocs.snippets import Snippet
+
+GUIDE = "guides/"
+"""What the name of a guide begins with, where a snippet could be meant too."""
 
 
 def choose(project: Project, only: str | None) -> list[Snippet]:
@@ -74,6 +78,8 @@ def record(root: Path, only: str | None = None) -> None:
     Raises:
         DocsError: A snippet is malformed or unknown, or one of its cells raised.
     """
+    if only is not None and only.startswith(GUIDE):
+        return Guides(root).record(only.removeprefix(GUIDE))
     project = load_project(root)
     snippets = choose(project, only)
     records = Records(project.outputs, root)
@@ -95,11 +101,13 @@ def record(root: Path, only: str | None = None) -> None:
             record_diagram(spec, root)
     if only is None:
         _remove_orphans(project)
+        Guides(root).record()
     if (root / talk.SOURCE).exists():
         try:
             talk.write(root)
         except DocsError as error:  # of a record that was not asked for, perhaps: what was recorded here is good
             print(f"{talk.TARGET} was left as it was: {error}")
+    return None
 
 
 def write_downloads(project: Project, snippet: Snippet) -> None:
@@ -142,7 +150,7 @@ def record_diagram(path: Path, root: Path) -> None:
 def _remove_orphans(project: Project) -> None:
     """Records whose snippet is gone would be published for ever."""
     for folder in project.outputs.iterdir() if project.outputs.exists() else []:
-        if folder.is_dir() and folder.name not in project.snippets and folder.name != "diagrams":
+        if folder.is_dir() and folder.name not in project.snippets and folder.name not in {"diagrams", "guides"}:
             shutil.rmtree(folder)
 
 
@@ -161,6 +169,8 @@ def verify_full_size(root: Path, only: str | None = None, *, from_hub: bool = Fa
     Raises:
         DocsError: A cell raised, or gave something else than the record holds.
     """
+    if only is not None and only.startswith(GUIDE):
+        return verify_all(root, only.removeprefix(GUIDE), from_hub=from_hub)
     project = load_project(root)
     records = Records(project.outputs, root)
     lines = []
@@ -182,4 +192,6 @@ def verify_full_size(root: Path, only: str | None = None, *, from_hub: bool = Fa
             else:
                 records.compare(variant, run)
         lines.append(f"{variant.file}: {len(runs)} of {len(variant.cells)} cells passed in full size")
+    if only is None:
+        lines += verify_all(root, None, from_hub=from_hub)
     return lines
