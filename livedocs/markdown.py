@@ -68,6 +68,18 @@ class _PageState:
         """A file of the pages' folder as a page links it."""
         return Path(os.path.relpath(target, page.path.parent)).as_posix()
 
+    @property
+    def inside_docstring(self) -> bool:
+        """Whether mkdocstrings converts a docstring, for which it makes a Markdown instance of its own."""
+        return "mkdocstrings_headings" in self.md.treeprocessors
+
+    def page_if_any(self) -> Page | None:
+        """The page of this conversion; None where a plugin converts something else, such as a docstring."""
+        try:
+            return None if self.inside_docstring else self.page()
+        except DocsError:
+            return None
+
     def page(self) -> Page:
         """The page of this conversion. MkDocs and Zensical each leave its path in another place."""
         for processor in self.md.treeprocessors:
@@ -204,7 +216,9 @@ class _Citations(Treeprocessor):
         listing = self.state.project.references_page
         if not notes or listing is None:
             return
-        page, project = self.state.page(), self.state.project
+        page, project = self.state.page_if_any(), self.state.project
+        if page is None:
+            return
         known = {reference.work.url: reference for reference in project.references}
         place = self.state.address(listing.path, page)
         for note in notes:
@@ -229,8 +243,8 @@ class _Terms(Treeprocessor):
         glossary = self.state.project.glossary
         if glossary is None:
             return
-        page = self.state.page()
-        if page.marks_terms and page.path != glossary.page.path:
+        page = self.state.page_if_any()
+        if page is not None and page.marks_terms and page.path != glossary.page.path:
             glossary.mark(root, page, self.state.address(glossary.page.path, page))
 
 
