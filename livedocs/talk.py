@@ -345,7 +345,8 @@ class _Renderer:
 
     def words(self, text: str, line: int) -> str:
         self.markdown.reset()
-        return self.markdown.convert(self.with_values(text, line))
+        html: str = self.markdown.convert(self.with_values(text, line))
+        return html
 
     def inline(self, text: str, line: int) -> str:
         return re.sub(r"^<p>(.*)</p>$", r"\1", self.words(text, line), flags=re.DOTALL)
