@@ -3,6 +3,7 @@
 An entry is a third-level heading with an id. Its first paragraph is the definition that a reader sees on other pages too.
 A paragraph that begins with `Also:` lists other forms of the term, parted by commas or semicolons:
 
+```text
 ### Average precision {#average-precision}
 
 One number for a detector: the mean height of the curve of precision over recall.
@@ -10,6 +11,7 @@ One number for a detector: the mean height of the curve of precision over recall
 Also: AP, AP50
 
 Built up from single predictions on the page about [DETR](object-detection-detr.md#works).
+```
 
 Pages that an entry links explain the term themselves, so there it is not marked. Elsewhere the first mention is.
 """

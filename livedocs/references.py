@@ -2,8 +2,10 @@
 
 A citation is a footnote, or a paragraph of one, in this form:
 
+```text
 [^bert]: Jacob Devlin, Ming-Wei Chang, Kenton Lee and Kristina Toutanova, "BERT: Pre-training of Deep Bidirectional
     Transformers for Language Understanding", NAACL 2019 (preprint 2018). [arXiv:1810.04805](https://arxiv.org/…)
+```
 
 What follows the link is a remark of the page alone. A footnote without a link to another host is a note and no citation.
 """
