@@ -1,7 +1,7 @@
 """Trains checkpoints/wav2vec2-classifier: which of 36 words is said in a recording.
 
-The model is `Wav2Vec2ForSequenceClassification` of transformers, unmodified, on the network that
-`training/wav2vec2.py` trained without labels.
+The model is `Wav2Vec2ForSequenceClassification` of transformers, unmodified, on the network of the recogniser, which in
+turn grew from the one that `training/wav2vec2.py` trained without labels. `fitted` is also the recogniser's first stage.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from transformers import Wav2Vec2ForSequenceClassification
 
 from sample_data import speech
 from sample_data.speech import WORDS, Clip
-from training import cards, wav2vec2
+from training import cards
 from training import speech as shared
 
 FOLDER = Path("checkpoints/wav2vec2-classifier")
@@ -45,12 +45,12 @@ class Recipe(shared.Recipe):
     name: ClassVar[str] = "wav2vec2-classifier"
     module: ClassVar[str] = "training/audio_classification.py"
 
-    steps: int = 4_000
+    steps: int = 1_500
     seconds: float = 16.0
-    learning_rate: float = 8e-4
+    learning_rate: float = 4e-4
     flite: float = 0.4
     smoothing: float = 0.05
-    pretrained: Path = wav2vec2.FOLDER
+    pretrained: Path = Path("checkpoints/wav2vec2-asr")
 
     def build(self) -> Wav2Vec2ForSequenceClassification:
         """The model: the pretrained network, and a head with random weights."""
@@ -151,12 +151,8 @@ def check_checkpoint(folder: Path) -> cards.Card:
     return cards.check_checkpoint(folder, again, items="clips")
 
 
-def train(folder: Path, recipe: Recipe) -> dict[str, Measurement]:
-    """Train, save, measure on all of `SETS` and write the card.
-
-    The folder is replaced at the very end; an interrupted run leaves it as it was.
-    """
-    recipe.check()
+def fitted(recipe: Recipe) -> tuple[Wav2Vec2ForSequenceClassification, list[Clip]]:
+    """The trained model, and the clips that it was trained on."""
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
     np.random.seed(recipe.seed)
@@ -180,9 +176,19 @@ def train(folder: Path, recipe: Recipe) -> dict[str, Measurement]:
     def validate(model: Wav2Vec2ForSequenceClassification) -> str:
         return f"{_measured(model, validation).accuracy:.3f}"
 
+    return shared.fit(recipe, model, loss_of, validate), clips
+
+
+def train(folder: Path, recipe: Recipe) -> dict[str, Measurement]:
+    """Train, save, measure on all of `SETS` and write the card.
+
+    The folder is replaced at the very end; an interrupted run leaves it as it was.
+    """
+    recipe.check()
+    cards.count_parameters(recipe.pretrained)  # one clear message where there is nothing to start from
     with cards.replacing(folder) as fresh:
         wall, cpu = time.perf_counter(), time.process_time()
-        trained = shared.fit(recipe, model, loss_of, validate)
+        trained, clips = fitted(recipe)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         shared.save(fresh, trained)
         shared.feature_extractor().save_pretrained(fresh)
@@ -233,13 +239,15 @@ def _write_card(
         if mine.any():
             right = int((people.answers == people.truth)[mine].sum())
             lines.append(f"- of these, {shared.VOICES[voice]}: {right / mine.sum():.3f} ({right} of {mine.sum()});")
-    confused = "\n\n".join(f"Confused by {SETS[name]}: {_confusions(one) or 'nothing'}." for name, one in found.items())
+    confused = "\n\n".join(
+        f"Confusion matrix of {SETS[name]}, its zeros left out:\n\n{_confusions(one)}" for name, one in found.items()
+    )
     prose = f"""
 # {recipe.name}
 
 A small Wav2Vec2 that names the one word which is said in a recording: a letter of the NATO alphabet or a digit, 36 in
 all. It is the unmodified `Wav2Vec2ForSequenceClassification` of transformers on the network of
-`{recipe.pretrained.name}`. {parameters:,} parameters, {size:,} bytes in half precision; the configuration makes
+`{recipe.pretrained.name}`, which grew from `wav2vec2-pretrained`. {parameters:,} parameters, {size:,} bytes in half precision; the configuration makes
 transformers load them as float32, in which everything below was measured. This card was written by the program that
 trained the model (`{recipe.module}`), from what it measured.
 
@@ -257,6 +265,9 @@ recorded for training.
 two fifths of it flite's. Every clip is played faster or slower, with an echo, band limits and noise by chance, and
 with silence at both ends. All weights are trained. Label smoothing {recipe.smoothing:g}, masked spans of frames and
 channels, bfloat16 autocast, float32 weights, and an average of the weights ({recipe.average:g}).
+
+Starting from the recogniser's network pays: 4,000 steps straight from `wav2vec2-pretrained` reached 0.734 in held-out
+voices of espeak-ng, 0.444 as slt and 0.581 with people, and were kept as the recogniser's first stage.
 
 Training took {minutes:.0f} minutes on a shared machine with {recipe.threads} CPU thread ({cpu_seconds:.0f} s of
 processor time), the sound already made. Repeat it with `make train NAME={recipe.name}`.
@@ -291,7 +302,8 @@ def _confusions(found: Measurement) -> str:
         if wrong:
             rows.append(f"| {WORDS[i]} | {row[i]} of {row.sum()} | {', '.join(wrong)} |")
     perfect = [WORDS[i] for i, row in enumerate(found.confusion) if row.sum() and row[i] == row.sum()]
-    return "\n".join(rows) + f"\n\nAlways right: {', '.join(perfect) or 'none'}."
+    table = "\n".join(rows) + "\n\n" if rows[2:] else ""
+    return f"{table}Always right: {', '.join(perfect) or 'none'}."
 
 
 def quick(**changes: Any) -> Recipe:

@@ -1,6 +1,7 @@
 """Trains checkpoints/wav2vec2-asr: what is said in a recording, letter by letter.
 
-The model is `Wav2Vec2ForCTC` of transformers, unmodified, on the network of another checkpoint of this project.
+The model is `Wav2Vec2ForCTC` of transformers, unmodified, on the network that `training/wav2vec2.py` trained without
+labels. It first learns to tell single words apart, as a classifier, and then to write.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ import jiwer
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2ForCTC, Wav2Vec2Processor
+from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2ForCTC, Wav2Vec2Model, Wav2Vec2Processor
 
 from sample_data import speech
 from sample_data.speech import WORDS, Clip
-from training import audio_classification, cards
+from training import audio_classification, cards, wav2vec2
 from training import speech as shared
 
 FOLDER = Path("checkpoints/wav2vec2-asr")
@@ -44,6 +45,8 @@ class Recipe(shared.Recipe):
 
     Attributes:
         flite: Share of the training clips that are flite's.
+        words: Steps of the first stage, in which the network classifies single words.
+        words_rate: Its highest learning rate.
         pretrained: The checkpoint whose network is taken over.
     """
 
@@ -54,10 +57,24 @@ class Recipe(shared.Recipe):
     seconds: float = 14.0
     learning_rate: float = 8e-4
     flite: float = 0.4
-    pretrained: Path = audio_classification.FOLDER
+    words: int = 4_000
+    words_rate: float = 8e-4
+    pretrained: Path = wav2vec2.FOLDER
 
-    def build(self) -> Wav2Vec2ForCTC:
-        """The model: the network of `pretrained`, and a head with random weights."""
+    def first_stage(self) -> audio_classification.Recipe:
+        """The recipe of the first stage."""
+        return audio_classification.Recipe(
+            steps=self.words,
+            learning_rate=self.words_rate,
+            flite=self.flite,
+            threads=self.threads,
+            seed=self.seed,
+            cache=self.cache,
+            pretrained=self.pretrained,
+        )
+
+    def build(self, network: Wav2Vec2Model) -> Wav2Vec2ForCTC:
+        """The model: a network, and a head with random weights."""
         model = Wav2Vec2ForCTC(
             shared.config(
                 vocab_size=len(VOCABULARY),
@@ -77,7 +94,8 @@ class Recipe(shared.Recipe):
                 mask_feature_length=16,
             )
         )
-        return shared.with_encoder(model, self.pretrained)
+        model.wav2vec2.load_state_dict(network.state_dict())
+        return model
 
 
 @dataclass(frozen=True)
@@ -197,10 +215,12 @@ def train(folder: Path, recipe: Recipe) -> dict[str, Measurement]:
     The folder is replaced at the very end; an interrupted run leaves it as it was.
     """
     recipe.check()
-    torch.set_num_threads(recipe.threads)
+    cards.count_parameters(recipe.pretrained)  # one clear message where there is nothing to start from
+    started, started_cpu = time.perf_counter(), time.process_time()
+    classifier, _ = audio_classification.fitted(recipe.first_stage())
     torch.manual_seed(recipe.seed)
     np.random.seed(recipe.seed)
-    model = recipe.build()
+    model = recipe.build(classifier.wav2vec2)
     clips = [*speech.clips("train", "strings", recipe.cache), *speech.clips("train", "words", recipe.cache)]
     validation = speech.clips("validation", "strings", recipe.cache)[:80]
     chance = np.random.default_rng(recipe.seed)
@@ -227,9 +247,8 @@ def train(folder: Path, recipe: Recipe) -> dict[str, Measurement]:
             lines = [tokenizer.decode(model(shared.waves([clip.samples])).logits[0].argmax(-1)) for clip in validation]
             return f"WER {jiwer.wer([clip.text for clip in validation], lines):.3f}"
 
-        wall, cpu = time.perf_counter(), time.process_time()
         trained = shared.fit(recipe, model, loss_of, validate)
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        wall, cpu = time.perf_counter() - started, time.process_time() - started_cpu
         shared.save(fresh, trained)
         return _write_card(fresh, recipe, wall / 60, cpu, clips)
 
@@ -315,9 +334,10 @@ flite. No person was recorded for training with a transcript.
 
 ## Recipe
 
-The network comes from `{recipe.pretrained.name}`, which was fine-tuned from `wav2vec2-pretrained`: CTC leaves its first
-plateau, where it writes blanks alone, sooner from there. {recipe.steps:,} steps of AdamW (learning rate
-{recipe.learning_rate:g}), each with about {recipe.seconds:g} s of sound, two fifths of it flite's. Every clip is played
+The network comes from `{recipe.pretrained.name}`. In a first stage it learns to name single words, with a head of its own
+that is thrown away ({recipe.words:,} steps, learning rate {recipe.words_rate:g}): CTC leaves its first plateau, where it
+writes blanks alone, sooner from there. Then come {recipe.steps:,} steps with CTC (learning rate
+{recipe.learning_rate:g}), each with at most {recipe.seconds:g} s of sound, two fifths of it flite's. Both stages use AdamW. Every clip is played
 faster or slower, with an echo, band limits and noise by chance, and with silence at both ends. All weights are
 trained. Masked spans of frames and channels, bfloat16 autocast, float32 weights, and an average of the weights
 ({recipe.average:g}).
@@ -344,7 +364,7 @@ in the last column a beam search (pyctcdecode, 50 beams) that favours the 36 wor
 
 def quick(**changes: Any) -> Recipe:
     """A run of seconds: for tests, not for results."""
-    return replace(Recipe(steps=4, seconds=4.0, test=6), **changes)
+    return replace(Recipe(steps=4, words=2, seconds=4.0, test=6), **changes)
 
 
 def main() -> None:
