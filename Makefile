@@ -7,6 +7,8 @@
 #   make compare           time the vision checkpoints and write the table that compares them
 #   make pictures          render the pictures of the pages again
 #   make talk              write the slides of the talk again
+#   make previews          draw the pictures that are shown where a page is shared
+#   make bundle            pack checkpoints and sample inputs into bundle.zip
 #   make bench             measure verification and build; writes docs/outputs/bench.txt
 #   make build             the static site, in site/
 #   make publish VERSION=… put the site on the branch gh-pages, beside other versions (ALIAS=latest: a second name)
@@ -28,7 +30,7 @@ WORKERS ?= 2
 READY := $(VENV)/.ready-$(shell cksum requirements.txt | cut -d' ' -f1)
 only = $(if $(ONLY),--only $(ONLY))
 
-.PHONY: publish newest ready serve test build record test-full-size train compare pictures talk bench format lint check system
+.PHONY: publish newest ready serve test build record test-full-size train compare pictures talk previews bundle bench format lint check system
 
 serve: $(READY)
 	@$(PY) -c 'import socket, sys; sys.exit(socket.socket().connect_ex(("127.0.0.1", int("$(PORT)"))) == 0)' || \
@@ -48,7 +50,7 @@ check: $(READY)
 # A copy of the settings with a menu of versions is built, and committed to the branch; nothing is pushed.
 publish: $(READY)
 	@test -n "$(VERSION)" || { echo "error: name the version, as in: make publish VERSION=1.0 ALIAS=latest"; exit 1; }
-	$(MAKE) build CONFIG=mkdocs.versions.yml
+	$(MAKE) build CONFIG=mkdocs.versions.yml $(if $(SITE_URL),SITE_URL=$(patsubst %/,%,$(SITE_URL))/$(or $(ALIAS),$(VERSION))/)
 	$(PY) -m livedocs publish $(VERSION) $(if $(ALIAS),--alias $(ALIAS))
 
 newest:
@@ -86,6 +88,12 @@ pictures: $(READY)
 
 talk: $(READY)
 	$(PY) -m livedocs talk
+
+previews: $(READY) system
+	$(PY) -m livedocs previews
+
+bundle: $(READY)
+	$(PY) -m livedocs bundle
 
 bench: $(READY)
 	$(PY) -m livedocs bench

@@ -5,6 +5,10 @@ python -m livedocs record [--only NAME]    run snippets and write what they gave
 python -m livedocs full-size [--only NAME] [--hub]
 run the full-size profile and compare it with the records
 python -m livedocs talk                    write the slides of the talk from their source and the records
+python -m livedocs previews                draw the pictures that are shown where a page is shared
+python -m livedocs bundle                  pack checkpoints and sample inputs into bundle.zip
+python -m livedocs machines [--site-dir site]
+write Markdown copies, llms.txt and the feed into a built site; MkDocs does it by itself
 python -m livedocs publish VERSION         put the built site on the branch gh-pages
 python -m livedocs bench                   measure verification and build, and write the table
 """
@@ -31,6 +35,10 @@ def main(arguments: list[str] | None = None) -> int:
         if name == "full-size":
             command.add_argument("--hub", action="store_true", help="load the hub's weights (needs a network)")
     commands.add_parser("talk", help="write the slides of the talk")
+    commands.add_parser("previews", help="draw the pictures that are shown where a page is shared")
+    commands.add_parser("bundle", help="pack checkpoints and sample inputs")
+    command = commands.add_parser("machines", help="write what programs read into a built site")
+    command.add_argument("--site-dir", default="site", help="the built site")
     command = commands.add_parser("publish", help="put the built site on the branch gh-pages")
     command.add_argument("version", help='such as 1.0, or "dev"')
     command.add_argument("--alias", help="a second name, such as latest")
@@ -69,6 +77,19 @@ def _run(options: argparse.Namespace, root: Path) -> None:
         from livedocs.talk import TARGET, write
 
         print(f"{TARGET}: {write(root)} slides")
+    elif options.command == "previews":
+        from livedocs.previews import draw
+
+        print(draw(root))
+    elif options.command == "bundle":
+        from livedocs.bundle import bundle
+
+        file = bundle(root)
+        print(f"{file.relative_to(root)}: {file.stat().st_size / 1e6:.1f} MB")
+    elif options.command == "machines":
+        from livedocs import machines
+
+        print(machines.write(root, root / options.site_dir))
     elif options.command == "publish":
         from livedocs.publish import publish
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from livedocs import talk
+from livedocs import catalogue, talk
 from livedocs.errors import DocsError, DocsErrors
 from livedocs.guides import Guides
 from livedocs.html import Renderer
@@ -34,6 +34,9 @@ def check(root: Path) -> str:
         for embed in page.embeds:
             try:
                 if embed.command == "references":
+                    continue
+                if embed.command == "catalogue":
+                    catalogue.markdown(project, page, embed.target)
                     continue
                 if embed.command != "include":
                     renderer.render(embed)

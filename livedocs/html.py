@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Sequence
 from html import escape
 from itertools import count
 from pathlib import Path
@@ -12,6 +14,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from livedocs.errors import DocsError
+from livedocs.library import links
 from livedocs.notebooks import notebook_name
 from livedocs.pages import Embed, Page
 from livedocs.project import Project
@@ -67,7 +70,7 @@ class Renderer:
             version = snippet.in_profile(profile)
             if not version.has_cell(cell.name):
                 continue
-            variants[profile] = _code(version, version.cell(cell.name))
+            variants[profile] = _code(version, version.cell(cell.name), self._names(version, version.cell(cell.name)))
             if cell.trained and profile == "full-size":
                 variants[profile] += f'<p class="ld-note">{_NOT_RECORDED}</p>'
                 contents.append(_NOT_RECORDED)
@@ -92,6 +95,19 @@ class Renderer:
             f"{body}"
             f'<p class="ld-cell__meta">Passed{both} with {versions}, in {seconds:.1f} s</p></div>'
         )
+
+    def _names(self, snippet: Snippet, cell: Cell) -> list[tuple[int, str, str]]:
+        """Words of a cell that lead to the catalogue of the library: the line, the word and the address."""
+        if self.project.library_page is None:
+            return []
+        library = self.records.read(snippet).library
+        known = {definition.name: definition for definition in library.values()} | library
+        index = self._url(self.project.library_page.path.with_suffix(".html"))
+        return [
+            (mention.line, mention.word, f"{index}#{known[mention.path].name}")
+            for mention in links(snippet, cell)
+            if mention.path in known
+        ]
 
     def _content(self, snippet: Snippet, recorded: RecordedCell) -> str:
         """What a reader sees of a cell, to tell whether the profiles differ: the ids in its SVGs are left out."""
@@ -173,9 +189,19 @@ class Renderer:
         )
 
 
-def _code(snippet: Snippet, cell: Cell) -> str:
-    """The cell's code, highlighted; lines that prove a claim carry its anchor."""
+def _code(snippet: Snippet, cell: Cell, names: Sequence[tuple[int, str, str]] = ()) -> str:
+    """The cell's code, highlighted; lines that prove a claim carry its anchor.
+
+    Args:
+        snippet: The script, in the profile to show.
+        cell: The cell.
+        names: Words that are links: the line in the script, the word and its address.
+    """
     lines = highlight(cell.source, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)).rstrip("\n").split("\n")
+    for line, word, address in names:
+        at = line - cell.source_line
+        link = rf'\1<a class="ld-api" href="{address}">{word}</a>\2'
+        lines[at] = re.sub(rf'(<span class="[^"]*">){re.escape(word)}(</span>)', link, lines[at], count=1)
     suffix = "" if snippet.profile == "compact" else f"-{snippet.profile}"
     for claim in snippet.cell_claims(cell.name):
         first, last = claim.line - cell.source_line, claim.end_line - cell.source_line

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -18,7 +19,7 @@ from markdown.extensions.footnotes import NBSP_PLACEHOLDER
 from markdown.preprocessors import Preprocessor
 from markdown.treeprocessors import Treeprocessor
 
-from livedocs import cards, references
+from livedocs import cards, catalogue, colophon, references
 from livedocs.errors import DocsError
 from livedocs.html import Renderer
 from livedocs.pages import COMMANDS, Page
@@ -50,6 +51,8 @@ class LivedocsExtension(Extension):
         # Behind the claims, so that words which are links by then are left alone.
         md.treeprocessors.register(_Citations(md, state), "livedocs-citations", 14)
         md.treeprocessors.register(_Terms(md, state), "livedocs-terms", 13)
+        md.treeprocessors.register(_Names(md, state), "livedocs-names", 12)
+        md.treeprocessors.register(_Colophon(md, state), "livedocs-colophon", 11)
 
 
 class _PageState:
@@ -60,25 +63,14 @@ class _PageState:
         self.root = root
         self.anchors: set[str] = set()
 
-    @property
+    @cached_property
     def project(self) -> Project:
+        """The project as it is when this page is converted; looked at once, since looking takes time."""
         return load_project(self.root)
 
     def address(self, target: Path, page: Page) -> str:
         """A file of the pages' folder as a page links it."""
         return Path(os.path.relpath(target, page.path.parent)).as_posix()
-
-    @property
-    def inside_docstring(self) -> bool:
-        """Whether mkdocstrings converts a docstring, for which it makes a Markdown instance of its own."""
-        return "mkdocstrings_headings" in self.md.treeprocessors
-
-    def page_if_any(self) -> Page | None:
-        """The page of this conversion; None where a plugin converts something else, such as a docstring."""
-        try:
-            return None if self.inside_docstring else self.page()
-        except DocsError:
-            return None
 
     def page(self) -> Page:
         """The page of this conversion. MkDocs and Zensical each leave its path in another place."""
@@ -92,6 +84,18 @@ class _PageState:
                 return self.project.page_of(self.project.docs / page.path)
         raise DocsError("livedocs.markdown cannot tell which page is converted; build with MkDocs or Zensical")
 
+    @property
+    def inside_docstring(self) -> bool:
+        """Whether mkdocstrings converts a docstring, for which it makes a Markdown instance of its own."""
+        return "mkdocstrings_headings" in self.md.treeprocessors
+
+    def page_if_any(self) -> Page | None:
+        """The page of this conversion; None where a plugin converts something else, such as a docstring."""
+        try:
+            return None if self.inside_docstring else self.page()
+        except DocsError:
+            return None
+
 
 class _Embeds(Preprocessor):
     def __init__(self, md: Markdown, state: _PageState) -> None:
@@ -99,7 +103,7 @@ class _Embeds(Preprocessor):
         self.state = state
 
     def run(self, lines: list[str]) -> list[str]:
-        if not any(_EMBED.match(line) for line in lines):
+        if self.state.inside_docstring or not any(_EMBED.match(line) for line in lines):
             return lines
         page = self.state.page()
         project = self.state.project
@@ -129,6 +133,8 @@ class _Embeds(Preprocessor):
                 out += ["", *file.read_text("utf-8").splitlines(), ""]
             elif embed.command == "references":
                 out += references.markdown(project.references, page)
+            elif embed.command == "catalogue":
+                out += catalogue.markdown(project, page, embed.target)
             else:
                 html = renderer.render(embed)
                 self.state.anchors.update(re.findall(r'\bid="([^"]+)"', html))
@@ -246,6 +252,51 @@ class _Terms(Treeprocessor):
         page = self.state.page_if_any()
         if page is not None and page.marks_terms and page.path != glossary.page.path:
             glossary.mark(root, page, self.state.address(glossary.page.path, page))
+
+
+class _Names(Treeprocessor):
+    """Leads from the first mention of a class or function of the library to the catalogue of the library."""
+
+    def __init__(self, md: Markdown, state: _PageState) -> None:
+        super().__init__(md)
+        self.state = state
+
+    def run(self, root: Element) -> None:
+        project = self.state.project
+        page = self.state.page_if_any()
+        if page is None or project.library_page is None or page.path == project.library_page.path:
+            return
+        shorts: dict[str, list[str]] = {}
+        for name, use in catalogue.library(project).items():
+            shorts.setdefault(use.definition.short, []).append(name)
+        place = self.state.address(project.library_page.path, page)
+        self._link(root, {short: f"{place}#{names[0]}" for short, names in shorts.items() if len(names) == 1})
+
+    def _link(self, element: Element, addresses: dict[str, str]) -> None:
+        for i, child in enumerate(list(element)):
+            if child.tag == "code" and not len(child) and child.text in addresses:
+                link = Element("a", {"class": "ld-api", "href": addresses.pop(str(child.text))})
+                link.tail, child.tail = child.tail, None
+                link.append(child)
+                element[i] = link
+            elif child.tag not in {"a", "pre", "h1", "h2", "h3", "h4", "h5", "h6"}:
+                self._link(child, addresses)
+
+
+class _Colophon(Treeprocessor):
+    """Puts the end of a page below it, footnotes included."""
+
+    def __init__(self, md: Markdown, state: _PageState) -> None:
+        super().__init__(md)
+        self.state = state
+
+    def run(self, root: Element) -> None:
+        project, page = self.state.project, self.state.page_if_any()
+        html = "" if page is None else colophon.html(project, Records(project.outputs, project.root), page)
+        if html:
+            end = Element("p")
+            end.text = self.md.htmlStash.store(html)
+            root.append(end)
 
 
 def _insert_behind(paragraph: Element, link: Element) -> None:

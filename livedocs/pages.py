@@ -1,14 +1,17 @@
 """Pages: the Markdown files of the site, and what in them belongs to livedocs.
 
-@cell vit/patches               embeds a cell, with its output
-alt: What the figure shows.   one line a figure, for those who cannot see it
-caption: A visible caption.   optional, for the figure above
-@diagram vit                    embeds a measured architecture diagram
-@downloads vit                  links the snippet as a script and as a notebook
-@include outputs/bench.txt       puts in the lines of a file under docs/
-@references                     lists what the footnotes of all pages cite
-[196 patches](claim:vit-patches)  links words to the assertion that proves them
-[99.4 %](card:vit-scenes/accuracy)  a number from a checkpoint's card
+What stands for something else:
+
+    @cell vit/patches               embeds a cell, with its output
+        alt: What the figure shows.   one line a figure, for those who cannot see it
+        caption: A visible caption.   optional, for the figure above
+    @diagram vit                    embeds a measured architecture diagram
+    @downloads vit                  links the snippet as a script and as a notebook
+    @include outputs/bench.txt       puts in the lines of a file under docs/
+    @references                     lists what the footnotes of all pages cite
+    @catalogue checkpoints           lists the checkpoints; also `snippets`, and `library` for what they use of transformers
+    [196 patches](claim:vit-patches)  links words to the assertion that proves them
+    [99.4 %](card:vit-scenes/accuracy)  a number from a checkpoint's card
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from pathlib import Path
 from livedocs.errors import DocsError
 from livedocs.snippets import ID
 
-COMMANDS = ("cell", "diagram", "downloads", "include", "references")
+COMMANDS = ("cell", "diagram", "downloads", "include", "references", "catalogue")
 PYTHON = ("py", "python", "python3")
 """Languages of a fence that the suite runs."""
 

@@ -92,6 +92,17 @@ class Project:
         listing = (page for page in self.pages.values() for embed in page.embeds if embed.command == "references")
         return next(listing, None)
 
+    @cached_property
+    def library_page(self) -> Page | None:
+        """The page with the catalogue of the library that the snippets use, where there is one."""
+        listing = (
+            page
+            for page in self.pages.values()
+            for embed in page.embeds
+            if (embed.command, embed.target) == ("catalogue", "library")
+        )
+        return next(listing, None)
+
     def find_cell(self, page: Page, embed: Embed) -> tuple[Snippet, Cell]:
         """The snippet and the cell that a page embeds.
 
