@@ -36,6 +36,9 @@ TAUGHT = {
     "text-classification": "txt-cls-head txt-cls-loss txt-cls-works",
     "token-classification": "tok-cls-head tok-cls-words tok-cls-works",
     "question-answering": "qa-head qa-span qa-works",
+    "wav2vec2": "w2v-unlabelled w2v-four-parts w2v-normalise w2v-20ms w2v-codebook w2v-best-codeword w2v-codebook-used "
+    "w2v-mask-half w2v-mask-vector w2v-context w2v-relative-position w2v-contrastive w2v-contrastive-learned "
+    "w2v-target-only",
     "vision": "vis-two-ways vis-dense-models",
     "image-classification-vit": "vit-patches vit-conv-projection vit-768 vit-cls vit-cls-only vit-positions "
     "vit-order-blind vit-pure vit-global vit-head vit-loss vit-works",

@@ -318,6 +318,7 @@ assert len(library[0].unique(dim=0)) == units <= entries**groups  # claim: w2v-u
 # %% gumbel
 flat = logits.flatten(0, 1)  # [frames * groups, entries]
 temperature = quantizer.temperature
+kept = [name for name in model.state_dict() if "temperature" in name]
 quantizer.train()
 torch.manual_seed(0)
 library, _ = quantizer(normed)
@@ -340,6 +341,7 @@ quantizer.eval()
 
 assert torch.allclose(by_hand, library[0], atol=1e-5)  # claim: w2v-gumbel
 assert torch.allclose(colder, library, atol=1e-5)  # claim: w2v-temperature
+assert temperature == 2 and not kept  # claim: w2v-temperature-not-kept
 
 # %% gumbel-draws
 shares = flat.softmax(dim=-1)
@@ -455,35 +457,46 @@ assert here[quiet].mean() > 0.4 > 0.01 > here[~quiet].mean()  # claim: w2v-silen
 letters = sorted({entry["text"] for entry in index if entry["voice"] == "june"})
 
 
-def profiles(network, voice):
-    """For each word, how often each codeword occurs in it: [words, groups * entries]."""
-    rows = []
-    for word in letters:
-        numbers = codewords(network, prepare(load(f"docs/assets/speech/{voice}/{word}.flac")))
-        rows.append(functional.one_hot(numbers, entries).float().mean(dim=0).flatten().sqrt())
-    return torch.stack(rows) - torch.stack(rows).mean(dim=0)  # what sets the word apart
+def by_codewords(network):  # how often each codeword occurs in a recording
+    def describe(recording):
+        counted = functional.one_hot(codewords(network, recording), entries).float()
+        return counted.mean(dim=0).flatten().sqrt()
+
+    return describe
+
+
+def by_spectrum(recording):  # how loud each of 64 bands of tones is, on average
+    windows = recording[0].unfold(0, reach, step) * torch.hann_window(reach)
+    power = torch.fft.rfft(windows, 512).abs()[:, :256] ** 2
+    return (power.view(-1, 64, 4).mean(dim=2) + 1e-3).log().mean(dim=0)
+
+
+def profiles(describe, voice):
+    files = [f"docs/assets/speech/{voice}/{word}.flac" for word in letters]
+    rows = torch.stack([describe(prepare(load(file))) for file in files])
+    return rows - rows.mean(dim=0)  # what sets each word apart
 
 
 torch.manual_seed(0)
 untrained = type(model)(config).eval().requires_grad_(False)
+ways = {"untrained": by_codewords(untrained), "spectrum": by_spectrum, "codewords": by_codewords(model)}
 found_right = {}
-for name, network in {"untrained": untrained, "trained": model}.items():
-    allison, june = profiles(network, "allison"), profiles(network, "june")
+for name, describe in ways.items():
+    allison, june = profiles(describe, "allison"), profiles(describe, "june")
     alike = functional.cosine_similarity(allison[:, None], june[None], dim=-1)
-    nearest = alike.argmax(dim=1)
-    found_right[name] = (nearest == torch.arange(len(letters))).sum().item()
-    print(f"{name:10} {found_right[name]:2} of {len(letters)} words find themselves")
+    nearest = torch.cat([alike.argmax(dim=1), alike.argmax(dim=0)])  # in both directions
+    found_right[name] = (nearest == torch.arange(len(letters)).repeat(2)).sum().item()
+    print(f"{name:10} {found_right[name]:2} of {len(nearest)} words find themselves")
 
-plt.figure(figsize=(5.6, 5.2))
+plt.figure(figsize=(5.4, 5.4))
 plt.imshow(alike.numpy())
-plt.plot(nearest.numpy(), range(len(letters)), "o", color="C2")
+plt.plot(nearest[: len(letters)].numpy(), range(len(letters)), "o", color="C2")
 plt.xticks(range(len(letters)), letters, rotation=90, fontsize=8)
 plt.yticks(range(len(letters)), letters, fontsize=8)
-plt.xlabel("June Wallack")
-plt.ylabel("Allison Smith")
 plt.show()
 
-assert found_right["trained"] >= 8 > 3 >= found_right["untrained"]  # claim: w2v-two-voices
+assert found_right["codewords"] > 20 > 8 > found_right["untrained"]  # claim: w2v-two-voices
+assert found_right["codewords"] > found_right["spectrum"]  # claim: w2v-beyond-spectrum
 
 # %% mask
 PROBABILITY, LENGTH = 0.65, 10
