@@ -37,8 +37,8 @@ _ENTRY = re.compile(r"^### (?P<name>.+?)\s*\{#(?P<id>[a-z0-9-]+)\}\s*$")
 _LINK = re.compile(r"\[(?P<text>(?:[^\[\]]|\[[^\]]*\])+)\]\((?P<target>[^)\s]+)[^)]*\)")
 _BLOCKS = {"p", "li", "dd", "td"}
 _SKIPPED = {
-    *("a", "abbr", "audio", "button", "code", "figcaption", "h1", "h2", "h3", "h4", "h5", "h6", "label", "pre"),
-    *("script", "strong", "style", "summary", "sup", "svg", "th"),
+    *("a", "abbr", "audio", "blockquote", "button", "code", "figcaption", "label", "pre", "script", "strong", "style"),
+    *("h1", "h2", "h3", "h4", "h5", "h6", "summary", "sup", "svg", "th"),
 }
 _SKIPPED_CLASSES = {"admonition", "footnote", "ld-cards", "ld-hero", "ld-lead", "ld-plain", "toc"}
 
