@@ -29,7 +29,10 @@ from livedocs.runner import loaded_versions
 RUNS = 3
 """How often each command is measured; the table shows the median."""
 
-_COPIED = ("mkdocs.yml", "pyproject.toml", "docs", "snippets", "checkpoints", "published", "diagrams", "livedocs")
+_COPIED = (
+    *("mkdocs.yml", "pyproject.toml", "docs", "snippets", "guides", "checkpoints", "published", "diagrams"),
+    *("livedocs", "sample_data", "training", "overrides"),
+)
 
 
 @dataclass(frozen=True)

@@ -415,12 +415,11 @@ def _bundle(project: Project) -> list[str]:
     where = (
         f"[Download the bundle]({address})."
         if address
-        else "This site does not hold it: with it, the site would be several times as large. In a checkout of the project, "
-        "the command above writes it."
+        else "This site does not hold it, so as to stay small: in a checkout of the project, the command above writes it."
     )
     return [
         "",
-        f"It holds {len(checkpoints(project))} checkpoints ({sizes[0]:.0f} MB) and {len(samples)} files of inputs "
+        f"It packs {len(checkpoints(project))} checkpoints ({sizes[0]:.0f} MB) and {len(samples)} files of inputs "
         f"({sizes[1]:.0f} MB). {where}",
         "",
     ]
