@@ -354,8 +354,8 @@ top = shares[row].topk(4).indices
 
 plt.figure(figsize=(6, 2.4))
 place = np.arange(len(top))
-plt.bar(place - 0.2, shares[row][top], 0.38, label="softmax of the logits")
-plt.bar(place + 0.2, frequency[top], 0.38, label="share of 20,000 draws", color="C3")
+plt.bar(place - 0.2, shares[row][top].numpy(), 0.38, label="softmax of the logits")
+plt.bar(place + 0.2, frequency[top].numpy(), 0.38, label="share of 20,000 draws")
 plt.xticks(place, [f"{number}" for number in top.tolist()])
 plt.xlabel("codeword")
 plt.legend()
@@ -430,7 +430,7 @@ people = (used["allison"] + used["june"]) / 2
 plt.figure(figsize=(7, 2.4))
 for group in range(groups):
     places = np.arange(entries) + group * (entries + 3)
-    plt.bar(places, people[group].sort(descending=True).values, color=f"C{group + 1}")
+    plt.bar(places, np.sort(people[group].numpy())[::-1], color=f"C{group + 1}")
 plt.xticks([entries / 2, entries * 1.5 + 3], ["group 1", "group 2"])
 plt.ylabel("share of frames")
 plt.show()
@@ -446,7 +446,7 @@ for recording in recordings["allison"] + recordings["june"]:
 loudness = np.array(loudness)
 common = max(set(pairs), key=pairs.count)
 here = np.array([pair == common for pair in pairs])
-quiet = loudness < 0.01  # where 1 is the mean of a recording
+quiet = loudness < 0.01  # a whole recording has 1
 print(f"the commonest pair, {common}, stands for {here.sum()} of {len(pairs)} frames")
 print(f"of {quiet.sum():4} quiet frames, {here[quiet].mean():.0%} have it")
 print(f"of {(~quiet).sum():4} other frames, {here[~quiet].mean():.0%} have it")
@@ -641,7 +641,8 @@ print(f"attention {tuple(attention.shape)}, smallest {attention.min():.1e}")
 print(f"{len(context.layers)} such layers")
 
 assert torch.allclose(result, library, atol=1e-4)  # claim: w2v-context
-assert attention.shape[2:] == (frames, frames) and attention.min() > 0  # claim: w2v-context-global
+assert attention.shape[2:] == (frames, frames)  # claim: w2v-context-square
+assert attention.min() > 0  # claim: w2v-context-global
 
 # %% distractors
 np.random.seed(0)
