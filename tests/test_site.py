@@ -23,11 +23,14 @@ import yaml
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Request, sync_playwright
 from playwright.sync_api import Page as Tab
 
+from livedocs.guides import Guides
+from livedocs.machines import write
 from livedocs.project import load_project
 from livedocs.pytest_plugin import page_parts
 
 ROOT = Path(__file__).parents[1]
 PAGES = [path.relative_to(ROOT / "docs").with_suffix(".html").as_posix() for path in load_project(ROOT).pages]
+PAGES += [f"guides/{path.stem}.html" for path in sorted((ROOT / "docs/guides").glob("*.ipynb"))]
 AXE = next(Path(axe_core_python.__file__).parent.glob("axe*.js")).read_text("utf-8")
 SCHEMES = ("light", "dark")
 PHONE = {"width": 390, "height": 844}
@@ -37,7 +40,8 @@ DESK = {"width": 1440, "height": 900}
 def build(folder: Path, builder: str) -> Path:
     """Build the project's site with one of the two builders; returns the folder with its files."""
     settings = (ROOT / "mkdocs.yml").read_text("utf-8")
-    for part in ("docs", "snippets"):  # copied, since Zensical refuses a link that leads out of the project
+    # Copied, since Zensical refuses a link that leads out of the project.
+    for part in ("docs", "snippets", "guides", "livedocs", "sample_data", "training", "overrides"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     for card in (ROOT / "checkpoints").glob("*/README.md"):
         (folder / "checkpoints" / card.parent.name).mkdir(parents=True)
@@ -55,6 +59,8 @@ def build(folder: Path, builder: str) -> Path:
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
     assert "WARNING" not in output, output
+    if builder == "zensical":  # it runs no hooks, so what MkDocs does by itself is a second step
+        write(folder, folder / "site")
     return folder / "site"
 
 
@@ -331,6 +337,57 @@ def test_zensical_builds_pages_whose_cells_look_the_same(browser: Browser, addre
             assert ours == theirs
 
 
+@pytest.mark.parametrize("builder", ["site", "zensical_site"])
+def test_every_page_exists_as_markdown_and_says_what_it_is(builder: str, request: pytest.FixtureRequest) -> None:
+    """Protects programs and shared links, with both builders: a copy beside each page, a title, a description, a feed."""
+    folder: Path = request.getfixturevalue(builder)
+    for name in PAGES:
+        if not (folder / name).exists() and builder == "zensical_site":  # a notebook, which it leaves as a file
+            continue
+        head = (folder / name).read_text("utf-8").split("</head>")[0]
+        assert (folder / name).with_suffix(".md").exists()
+        up = "../" * name.count("/")
+        for kind, place in (("text/markdown", f"{Path(name).stem}.md"), ("application/atom+xml", f"{up}feed.xml")):
+            assert re.search(
+                rf'<link rel="alternate" type="{re.escape(kind)}" title="[^"]+" href="(\./)?{place}">', head
+            ), name
+        for key in ("og:title", "og:description", "og:type", "twitter:card"):
+            assert re.search(rf'<meta (?:property|name)="{key}" content="[^"]+">', head), f"{name} has no {key}"
+        assert "og:image" not in head, "a picture needs a whole address, and none is known"
+        assert head.count("<title>") == 1
+    for name in ("llms.txt", "llms-full.txt", "feed.xml"):
+        assert (folder / name).exists()
+
+
+def test_an_address_and_an_editor_are_named_where_they_are_known(tmp_path: Path) -> None:
+    """Protects what cannot be relative: with the settings of a publisher, previews and edit links have whole addresses."""
+    for part in ("overrides", "docs/assets"):
+        shutil.copytree(ROOT / part, tmp_path / part)
+    (tmp_path / "docs" / "more").mkdir()
+    for name in ("index.md", "more/one.md"):
+        (tmp_path / "docs" / name).write_text("---\ntitle: One\ndescription: About one.\n---\n# One\n", "utf-8")
+    settings = (ROOT / "mkdocs.yml").read_text("utf-8")
+    settings = re.sub(
+        r"^(nav|plugins|hooks|markdown_extensions|exclude_docs|validation):.*\n(?:[ \n].*\n|\n)*",
+        "",
+        settings,
+        flags=re.M,
+    )
+    (tmp_path / "mkdocs.yml").write_text(settings + "plugins: []\nmarkdown_extensions: [attr_list]\n", "utf-8")
+    known = {"SITE_URL": "https://example.org/docs", "EDIT_URI": "https://example.org/edit/main/docs/"}
+    for builder in ("mkdocs", "zensical"):
+        command = [sys.executable, "-m", builder, "build"]
+        environment = os.environ | known | {"NO_MKDOCS_2_WARNING": "1"}
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        html = (tmp_path / "site/more/one.html").read_text("utf-8")
+        image = "https://example.org/docs/assets/previews/more/one.png"
+        assert f'<meta property="og:image" content="{image}">' in html
+        assert '<meta property="og:url" content="https://example.org/docs/more/one.html">' in html
+        assert 'href="https://example.org/edit/main/docs/more/one.md"' in html
+        shutil.rmtree(tmp_path / "site")
+
+
 def test_the_site_stays_small(site: Path) -> None:
     """Protects hosts and readers: the built site is below 80 MB, and every page's own file below 3 MB."""
     assert sum(file.stat().st_size for file in site.rglob("*") if file.is_file()) < 80e6
@@ -338,7 +395,7 @@ def test_the_site_stays_small(site: Path) -> None:
 
 
 def test_every_page_is_in_the_navigation() -> None:
-    """Protects against orphans: each Markdown file of docs/ can be reached from the navigation."""
+    """Protects against orphans: each Markdown file of docs/ and each guide can be reached from the navigation."""
 
     def entries(part: Any) -> Iterator[str]:
         if isinstance(part, str):
@@ -349,4 +406,6 @@ def test_every_page_is_in_the_navigation() -> None:
 
     settings = (ROOT / "mkdocs.yml").read_text("utf-8")
     nav = set(entries(yaml.safe_load(re.search(r"^nav:\n(?:[ \n].*\n)+", settings, re.M)[0])["nav"]))  # type: ignore[index]
-    assert nav == {path.relative_to(ROOT / "docs").as_posix() for path in load_project(ROOT).pages}
+    guides = Guides(ROOT)
+    pages = [*load_project(ROOT).pages, *(guides.page(guides.read(name)) for name in guides.names())]
+    assert nav == {path.relative_to(ROOT / "docs").as_posix() for path in pages}
