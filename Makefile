@@ -9,6 +9,7 @@
 #   make talk              write the slides of the talk again
 #   make previews          draw the pictures that are shown where a page is shared
 #   make bundle            pack checkpoints and sample inputs into bundle.zip
+#   make links             list the links to other hosts in tests/external-links.txt, and follow them where a network is
 #   make bench             measure verification and build; writes docs/outputs/bench.txt
 #   make build             the static site, in site/
 #   make publish VERSION=… put the site on the branch gh-pages, beside other versions (ALIAS=latest: a second name)
@@ -30,7 +31,7 @@ WORKERS ?= 2
 READY := $(VENV)/.ready-$(shell cksum requirements.txt | cut -d' ' -f1)
 only = $(if $(ONLY),--only $(ONLY))
 
-.PHONY: publish newest ready serve test build record test-full-size train compare pictures talk previews bundle bench format lint check system
+.PHONY: publish newest ready serve test build record test-full-size train compare pictures talk previews bundle links bench format lint check system
 
 serve: $(READY)
 	@$(PY) -c 'import socket, sys; sys.exit(socket.socket().connect_ex(("127.0.0.1", int("$(PORT)"))) == 0)' || \
@@ -94,6 +95,9 @@ previews: $(READY) system
 
 bundle: $(READY)
 	$(PY) -m livedocs bundle
+
+links: $(READY)
+	$(PY) -m livedocs links --write tests/external-links.txt --follow
 
 bench: $(READY)
 	$(PY) -m livedocs bench

@@ -10,6 +10,8 @@ python -m livedocs bundle                  pack checkpoints and sample inputs in
 python -m livedocs machines [--site-dir site]
 write Markdown copies, llms.txt and the feed into a built site; MkDocs does it by itself
 python -m livedocs publish VERSION         put the built site on the branch gh-pages
+python -m livedocs links [--write FILE] [--follow]
+list the links that lead to other hosts, and follow them
 python -m livedocs bench                   measure verification and build, and write the table
 """
 
@@ -42,6 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
     command = commands.add_parser("publish", help="put the built site on the branch gh-pages")
     command.add_argument("version", help='such as 1.0, or "dev"')
     command.add_argument("--alias", help="a second name, such as latest")
+    command = commands.add_parser("links", help="list the links that lead to other hosts")
+    command.add_argument("--write", metavar="FILE", help="where to; by default they are printed")
+    command.add_argument("--follow", action="store_true", help="ask the hosts (needs a network)")
     commands.add_parser("bench", help="measure verification and build")
     options = parser.parse_args(arguments)
     if options.command == "full-size" and options.hub:
@@ -65,6 +70,15 @@ def _run(options: argparse.Namespace, root: Path) -> None:
         from livedocs.checking import check
 
         print(check(root))
+    elif options.command == "links":
+        from livedocs import links
+
+        if options.write:
+            (root / options.write).write_text(links.listing(root), "utf-8")
+        else:
+            print(links.listing(root), end="")
+        if options.follow:
+            print(links.follow(root))
     elif options.command == "record":
         from livedocs.recording import record
 

@@ -35,6 +35,7 @@ _CLAIM = re.compile(r"\]\(claim:(?P<id>[^)\s]*)(?:\s+\"[^\"]*\")?\)")
 _FOOTNOTE = re.compile(r"^\[\^(?P<name>[^\]\s]+)\]:\s*(?P<text>.*)$")
 _HEADING = re.compile(r"^# (?P<title>.+?)\s*(?:\{[^}]*\})?\s*$")
 _CARD = re.compile(r"\[(?P<words>[^\[\]]*)\]\(card:(?P<target>[^)\s]*)\)")
+_LINK_OUT = re.compile(r"(?:\]\(|<|href=\")(?P<url>https?://[^)\s\">]+)")
 _CODE_SPAN = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 
 
@@ -103,6 +104,14 @@ class CardLink:
 
 
 @dataclass(frozen=True)
+class LinkOut:
+    """A link of a page to another host."""
+
+    url: str
+    line: int
+
+
+@dataclass(frozen=True)
 class Footnote:
     """A footnote's text, such as a citation.
 
@@ -139,6 +148,7 @@ class Page:
         self.fences: list[Fence] = []
         self.claims: list[ClaimLink] = []
         self.cards: list[CardLink] = []
+        self.links_out: list[LinkOut] = []
         self.footnotes: list[Footnote] = []
         self.title = path.stem
         self._read()
@@ -176,12 +186,15 @@ class Page:
                     self.footnotes.append(self._footnote(index, footnote))
                 elif heading := _HEADING.match(line):
                     self.title = heading["title"]
-                for link in _CLAIM.finditer(_CODE_SPAN.sub("", line)):
+                words = _CODE_SPAN.sub("", line)
+                for link in _CLAIM.finditer(words):
                     if not re.fullmatch(ID, link["id"]):
                         raise self._error(f"malformed claim link 'claim:{link['id']}'; write claim:some-id", index + 1)
                     self.claims.append(ClaimLink(link["id"], index + 1))
-                for card in _CARD.finditer(_CODE_SPAN.sub("", line)):
+                for card in _CARD.finditer(words):
                     self.cards.append(CardLink(card["words"], card["target"], index + 1))
+                for link in _LINK_OUT.finditer(words):
+                    self.links_out.append(LinkOut(link["url"], index + 1))
                 index += 1
 
     def _footnote(self, index: int, match: re.Match[str]) -> Footnote:
