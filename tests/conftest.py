@@ -130,6 +130,11 @@ class Toy:
             page = "# Toy\n\n" + "\n".join(parts)
         self.write("docs/index.md", page)
 
+    def only_words(self) -> None:
+        """Leave out the cells: nothing has to be recorded then."""
+        (self.root / "snippets/toy.py").unlink()
+        self.write("docs/index.md", "---\ncells: none\n---\n# Toy\n\nThe numbers add up.\n")
+
     @property
     def project(self) -> Project:
         return load_project(self.root)

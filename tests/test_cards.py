@@ -88,7 +88,7 @@ def test_a_number_may_be_rounded_and_have_a_unit(card: Toy, words: str, target: 
 )
 def test_a_wrong_number_is_named(card: Toy, words: str, target: str, said: str | None) -> None:
     """Protects readers: a number that is not the card's stops the check and the build, with its page and line."""
-    card.record()
+    card.only_words()
     card.write("docs/other.md", f"---\ncells: none\n---\n# Other\n\nIt has [{words}](card:{target}).\n")
     if said is None:
         card.check()
@@ -100,7 +100,7 @@ def test_a_wrong_number_is_named(card: Toy, words: str, target: str, said: str |
 
 def test_a_number_leads_to_its_card(card: Toy) -> None:
     """Protects the way to the source: to the entry of the checkpoints' page, or a plain mark where there is none."""
-    card.record()
+    card.only_words()
     card.write("docs/more/other.md", "---\ncells: none\n---\n# Other\n\nIt has [0.994](card:toy-scenes/accuracy).\n")
     card.build()
     (tag,) = re.findall(r"<(\w+) class=\"ld-number\"", card.read("site/more/other.html"))

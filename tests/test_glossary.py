@@ -72,7 +72,7 @@ class _Terms(HTMLParser):
 
 def marked(toy: Toy, page: str, file: str = "more/page") -> list[tuple[str, str, str]]:
     """The terms that are marked on a page of a site with the glossary above."""
-    toy.record()
+    toy.only_words()
     toy.write("docs/glossary.md", GLOSSARY)
     toy.write("docs/other.md", "---\ncells: none\n---\n# Other\n")
     toy.replace("docs/index.md", "# Toy", "# Toy {#beams}")
@@ -160,7 +160,7 @@ def test_a_page_can_say_no(toy: Toy) -> None:
 def test_mistakes_are_named(toy: Toy, old: str, new: str, said: str) -> None:
     """Protects authors: a malformed entry ends in a message with its line, from the check as from the glossary itself."""
     assert old in GLOSSARY
-    toy.record()
+    toy.only_words()
     toy.write("docs/glossary.md", GLOSSARY.replace(old, new))
     assert f"docs/glossary.md:14: {said}" in toy.mistake()
     with pytest.raises(DocsErrors, match=re.escape(said)):

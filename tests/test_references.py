@@ -72,7 +72,7 @@ def test_mistakes_are_named(note: str, said: str) -> None:
 
 def test_the_list_and_the_pages_lead_to_each_other(toy: Toy) -> None:
     """Protects the way there and back: from a footnote to the list, and from the list to where it is cited."""
-    toy.record()
+    toy.only_words()
     other = 'Ann Aaa, "Alone", 2020. [x](https://x.org/1)'
     toy.write(
         "docs/more/one.md",
@@ -102,6 +102,6 @@ def test_the_list_and_the_pages_lead_to_each_other(toy: Toy) -> None:
 
 def test_the_command_takes_no_name(toy: Toy) -> None:
     """Protects authors: `@references` lists all, so a name behind it is a mistake."""
-    toy.record()
+    toy.only_words()
     toy.write("docs/list.md", LIST.replace("@references", "@references vit"))
     assert "docs/list.md:6: '@references' lists all pages' citations; it takes no name" in toy.build()
