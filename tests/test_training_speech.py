@@ -182,15 +182,16 @@ def test_committed_checkpoint_is_what_its_card_says(monkeypatch: pytest.MonkeyPa
     card = module.check_checkpoint(module.FOLDER)
     if name == "wav2vec2-pretrained":
         chance = yaml.safe_load(card.path.read_text().split("---")[1])["baselines"]["chance"]
-        assert card.metric("contrastive accuracy").value > 10 * chance
+        assert card.metric("contrastive accuracy").value > 5 * chance
         assert card.metric("share of codewords in use").value > 0.3
     elif name == "wav2vec2-classifier":
         assert card.metric("accuracy test").n == 432 and card.metric("accuracy human").n == 62
         assert card.metric("accuracy test").value > 0.8 > card.metric("accuracy human").value / 2
     else:
         assert card.metric("word error rate test").n == 400 and card.metric("word error rate human").n == 62
-        assert card.metric("word error rate test").value < 0.15
-        assert card.metric("word error rate human, word list").value < 1
+        assert card.metric("character error rate test").value < 0.15
+        assert card.metric("word error rate test, word list").value < 0.1 < card.metric("word error rate test").value
+        assert card.metric("word error rate human, word list").value < card.metric("word error rate human").value
 
 
 @each

@@ -45,7 +45,7 @@ class Recipe(shared.Recipe):
     name: ClassVar[str] = "wav2vec2-classifier"
     module: ClassVar[str] = "training/audio_classification.py"
 
-    steps: int = 1_500
+    steps: int = 1_200
     seconds: float = 16.0
     learning_rate: float = 4e-4
     flite: float = 0.4

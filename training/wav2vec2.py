@@ -86,7 +86,7 @@ class Measurement:
     Attributes:
         right: Whether the true vector was nearest, for each masked frame.
         counts: How often each codeword was chosen, int64 [groups, entries].
-        chance: What guessing would score.
+        chance: What guessing would score: one of the different vectors that a frame is compared with.
     """
 
     right: NDArray[np.bool_]
@@ -150,8 +150,10 @@ def contrastive_loss(found: Any, masked: Tensor, others: Tensor, temperature: fl
     return nn.functional.cross_entropy(logits, logits.new_zeros(len(logits), dtype=torch.long), reduction="sum")
 
 
-def _picked(model: Any, samples: Tensor, recipe: Recipe) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Whether each masked frame was recognised, and the codewords of all frames, [groups, b * t]."""
+def _picked(
+    model: Any, samples: Tensor, recipe: Recipe
+) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.float64]]:
+    """Of one recording: whether each masked frame was recognised, all codewords [groups, t], and chance a masked frame."""
     frames = int(model._get_feat_extract_output_lengths(samples.shape[1]))
     masked, others = _masks(model, len(samples), frames, recipe)
     found = model(samples, mask_time_indices=masked)
@@ -164,25 +166,29 @@ def _picked(model: Any, samples: Tensor, recipe: Recipe) -> tuple[NDArray[np.boo
     features = model.wav2vec2.feature_projection.layer_norm(model.wav2vec2.feature_extractor(samples).transpose(1, 2))
     quantizer = model.quantizer
     chosen = quantizer.weight_proj(features).view(-1, quantizer.num_groups, quantizer.num_vars).argmax(-1)
-    return right[masked].numpy(), chosen.T.numpy()
+    # Distractors repeat, and some are equal: one guesses among as many vectors as there are different ones.
+    names = (chosen * torch.tensor([quantizer.num_vars**i for i in range(quantizer.num_groups)])).sum(-1)
+    different = [len({*names[row].tolist()} | {int(own)}) for row, own in zip(others[0], names, strict=True)]
+    return right[masked].numpy(), chosen.T.numpy(), 1 / np.array(different)[masked[0].numpy()]
 
 
 def _measured(model: Any, clips: Sequence[Clip], recipe: Recipe) -> Measurement:
     """Measure on clips, each masked once with a seed of its own."""
     groups, entries = model.quantizer.num_groups, model.quantizer.num_vars
     counts = np.zeros((groups, entries), np.int64)
-    rights = []
+    rights, chances = [], []
     state = np.random.get_state()
     try:
         for i, clip in enumerate(clips):
             np.random.seed(i)
-            right, chosen = _picked(model, shared.waves([clip.samples]), recipe)
+            right, chosen, chance = _picked(model, shared.waves([clip.samples]), recipe)
             rights.append(right)
+            chances.append(chance)
             for group in range(groups):
                 counts[group] += np.bincount(chosen[group], minlength=entries)
     finally:
         np.random.set_state(state)
-    return Measurement(np.concatenate(rights), counts, 1 / (recipe.negatives + 1))
+    return Measurement(np.concatenate(rights), counts, float(np.concatenate(chances).mean()))
 
 
 def _long_enough(clips: Sequence[Clip]) -> list[Clip]:
@@ -353,8 +359,8 @@ processor time), the sound already made. Repeat it with `make train NAME={recipe
 
 On {n} strings of words in voices of espeak-ng that it has never heard, {len(found.right):,} masked frames:
 
-- the frame's own vector is picked in {found.accuracy:.3f} of them; guessing would score {found.chance:.3f}, the
-  untrained model scores {untrained.accuracy:.3f};
+- the frame's own vector is picked in {found.accuracy:.3f} of them; guessing would score {found.chance:.3f}, since
+  distractors repeat and equal ones do not count; the untrained model scores {untrained.accuracy:.3f};
 - the codebook is in use: perplexity {found.perplexity:.1f} of {found.counts.size} (two groups added), {used[0]} and
   {used[1]} of the 64 codewords of a group occur at all; untrained {untrained.perplexity:.1f}.
 
