@@ -213,7 +213,12 @@ class Guides:
             except DocsError as error:
                 yield error
                 return
-        if names and (not self.table_file.exists() or self.table_file.read_text("utf-8") != self.table()):
+        try:
+            stale = names and (not self.table_file.exists() or self.table_file.read_text("utf-8") != self.table())
+        except DocsError as error:
+            yield error
+            return
+        if stale:
             yield DocsError("missing or stale; record a guide", file=self.table_file.relative_to(self.root))
 
     # -- what the suite runs -------------------------------------------------------------------------------------------

@@ -26,10 +26,10 @@ from livedocs.guides import Guides, description
 from livedocs.html import _code as code_block
 from livedocs.snippets import Snippet
 
-_END = "<!-- end of the notebook -->"
 _PLACE = "livedocs-cell-{}-here"
 _config: MkDocsConfig | None = None
-_toc_tokens: list[Any] = []
+_rendered: tuple[str, list[Any]] = ("", [])
+"""The notebook that was rendered last, and its headings. nbconvert would parse and rewrite what the template gives it."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -45,11 +45,15 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def render(book: Any) -> str:
-    """The HTML of a notebook. Called by the template.
+    """Make the HTML of a notebook, and keep it for `on_page_content`. Called by the template.
 
     Args:
         book: The notebook, as nbformat reads it.
+
+    Returns:
+        Nothing to show yet.
     """
+    global _rendered
     assert _config is not None
     root = Path(_config.config_file_path).parent
     about = book.metadata.get("livedocs", {})
@@ -68,19 +72,19 @@ def render(book: Any) -> str:
         texts[:2] = [_below_title(texts[1], texts[0])]
     md = markdown.Markdown(extensions=_config.markdown_extensions, extension_configs=_config.mdx_configs or {})
     html = md.convert("\n\n".join(texts))
-    _toc_tokens[:] = getattr(md, "toc_tokens", [])
     for i, content in cells.items():
         html = html.replace(f"<p>{_PLACE.format(i)}</p>", content)
     html = re.sub(r'<a href="(#claim-[^"]+)"', r'<a class="ld-claim" href="\1"', html)
-    return html + _END
+    _rendered = html, getattr(md, "toc_tokens", [])
+    return ""
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Cut off what mkdocs-jupyter adds, and lead links to other pages where they are built."""
+    """Show the notebook that was rendered, without what mkdocs-jupyter adds, and lead links to where pages are built."""
     if not page.file.src_uri.endswith(".ipynb"):
         return html
-    html = html.partition(_END)[0]
-    page.toc = get_toc(_toc_tokens)
+    html, toc_tokens = _rendered
+    page.toc = get_toc(toc_tokens)
     root = Path(config.config_file_path).parent
     guides = Guides(root)
     for name in guides.names():

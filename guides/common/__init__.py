@@ -7,6 +7,7 @@ another library, or in a process that the operating system kills.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCall
 
 if TYPE_CHECKING:
     from torch import nn
+
+# Without a graphics card, torch says for every pass over the data that it needs no memory for one.
+warnings.filterwarnings("ignore", message=".*pin_memory.*")
 
 BYTES_A_WEIGHT = 16
 """A weight in single precision, its gradient, and AdamW's two averages, of four bytes each."""
