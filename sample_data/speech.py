@@ -9,7 +9,8 @@ People read as well: the announcements that come with the telephone exchange Ast
 Italian and one Russian, serve as speech without a transcript. Two others, who read the NATO alphabet, are held out.
 
 `clips` and `unlabelled` make what training reads, once, and keep it in a cache folder. `held_out` reads the recordings
-that lie in docs/assets/speech and need neither a synthesizer nor a network; `write_held_out` made them. `read_audio`
+that lie in docs/assets/speech and need neither a synthesizer nor a network; `write_held_out` made them, and
+`write_strings` those in docs/assets/espeak. `read_audio`
 reads a file of one's own. `augment` makes a clip sound as if it had been recorded elsewhere.
 """
 
@@ -52,6 +53,8 @@ RATE = 16_000
 CACHE = Path(".cache/speech")
 FOLDER = Path("docs/assets/speech")
 """Where the held-out recordings lie."""
+STRINGS = Path("docs/assets/espeak")
+"""Where some strings in held-out voices of espeak-ng lie."""
 
 WORDS: tuple[str, ...] = (
     *[
@@ -99,6 +102,7 @@ _FLITE = ("awb", "kal", "kal16", "rms")  # voices to train on
 _FLITE_HELD_OUT = "slt"
 _FLITE_COUNTS: dict[Kind, int] = {"strings": 600, "words": 216}  # clips of each
 _FLITE_STRINGS = 24
+_ESPEAK_STRINGS = 60
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -509,6 +513,35 @@ def write_held_out(folder: Path = FOLDER) -> None:
         os.replace(fresh, folder)
 
 
+def write_strings(folder: Path = STRINGS, cache: Path = CACHE) -> None:
+    """Keep the first strings to test on as files, in held-out voices of espeak-ng.
+
+    FLAC files and an index, `strings.json`. Whatever ends it early leaves the folder as it was.
+
+    Args:
+        folder: Which is replaced.
+        cache: Where clips are kept.
+
+    Raises:
+        SpeechError: Where espeak-ng is missing, or the cache is damaged.
+    """
+    index = []
+    found = clips("test", "strings", cache)[:_ESPEAK_STRINGS]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+        fresh = Path(place) / folder.name
+        fresh.mkdir()
+        for i, clip in enumerate(found):
+            file = f"{i:02}-{clip.text.replace(' ', '-')}.flac"
+            soundfile.write(fresh / file, clip.samples, RATE, subtype="PCM_16")
+            index.append({"file": file, "text": clip.text, "voice": clip.voice, "licence": "CC-BY-4.0"})
+        lines = ",\n".join(json.dumps(entry) for entry in index)
+        (fresh / "strings.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+        if folder.exists():
+            os.replace(folder, Path(place) / "old")
+        os.replace(fresh, folder)
+
+
 def held_out(voice: str, folder: Path = FOLDER) -> list[Clip]:
     """The recordings of a held-out voice.
 
@@ -572,3 +605,4 @@ def augment(samples: NDArray[np.float32], chance: np.random.Generator) -> NDArra
 
 if __name__ == "__main__":
     write_held_out()
+    write_strings()

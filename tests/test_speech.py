@@ -123,6 +123,29 @@ def test_every_recording_names_its_speaker_and_licence() -> None:
     assert {entry["file"] for entry in index} == {str(p.relative_to(FOLDER)) for p in FOLDER.rglob("*.flac")}
 
 
+def test_strings_of_the_page_are_held_out() -> None:
+    """Protects a page's error rate: its sixty strings are in voices of the test split, each file has its text."""
+    folder = ROOT / speech.STRINGS
+    index = json.loads((folder / "strings.json").read_text())
+    assert {entry["file"] for entry in index} == {path.name for path in folder.glob("*.flac")} and len(index) == 60
+    for entry in index:
+        assert speech.split(entry["voice"].split("+")[1]) == "test"
+        assert set(entry["text"].split()) <= set(WORDS) and entry["licence"]
+
+
+def test_strings_are_the_first_of_the_test_split(few: None, tmp_path: Path) -> None:
+    """Protects from a choice of easy ones: the files are the first clips, in their order, and replace what was there."""
+    folder = tmp_path / "espeak"
+    folder.mkdir()
+    (folder / "old.flac").touch()
+    speech.write_strings(folder, tmp_path / "cache")
+    index = json.loads((folder / "strings.json").read_text())
+    clips = speech.clips("test", "strings", tmp_path / "cache")
+    assert [entry["text"] for entry in index] == [clip.text for clip in clips]
+    assert sorted(path.name for path in folder.iterdir()) == [*sorted(e["file"] for e in index), "strings.json"]
+    np.testing.assert_allclose(speech.read_audio(folder / index[2]["file"]), clips[2].samples, atol=1e-3)
+
+
 def test_held_out_errors(tmp_path: Path) -> None:
     """Protects from a missing index, an unknown voice and a missing recording."""
     with pytest.raises(speech.SpeechError, match=r"held-out\.json: the index cannot be read"):
