@@ -19,12 +19,12 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 import axe_core_python
 import pytest
-import yaml
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Request, sync_playwright
 from playwright.sync_api import Page as Tab
 
 from livedocs.guides import Guides
 from livedocs.machines import write
+from livedocs.navigation import read_site
 from livedocs.project import load_project
 from livedocs.pytest_plugin import page_parts
 
@@ -261,6 +261,61 @@ def test_a_claim_leads_to_the_line_that_proves_it(browser: Browser, address: str
         assert 0 <= box["y"] <= DESK["height"], "the line is on the screen"
 
 
+def test_a_term_explains_itself_to_pointer_and_keyboard(browser: Browser, address: str) -> None:
+    """Protects readers who meet a term: its definition appears on hover and on focus, stays reachable, and Escape closes it."""
+    with opened(browser, address + "object-detection-detr.html") as tab:
+        tip, term = tab.locator("#ld-tip"), tab.locator("a.ld-term").first
+        definition = term.get_attribute("data-definition")
+        assert definition
+        assert not tip.is_visible()
+        term.hover()
+        tip.wait_for()
+        assert tip.inner_text() == definition
+        tip.hover()  # one may move the pointer onto it
+        tab.wait_for_timeout(400)
+        assert tip.is_visible()
+        tab.mouse.move(5, 5)
+        tip.wait_for(state="hidden")
+        term.focus()
+        tip.wait_for()
+        assert term.get_attribute("aria-describedby") == "ld-tip"
+        tab.evaluate(AXE)
+        assert not tab.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+        tab.keyboard.press("Escape")
+        assert not tip.is_visible()
+        assert term.get_attribute("aria-describedby") is None
+        tab.keyboard.press("Enter")
+        tab.wait_for_url("**/glossary.html#*")
+
+
+def test_a_term_explains_itself_to_a_finger(browser: Browser, address: str) -> None:
+    """Protects readers on a phone: the first tap shows the definition within the screen, the second follows the link."""
+    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)  # type: ignore[arg-type]
+    tab = context.new_page()
+    tab.goto(address + "object-detection-detr.html")
+    for term in tab.locator("a.ld-term").all():
+        term.tap()
+        box = tab.locator("#ld-tip").bounding_box()
+        assert box
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= PHONE["width"]
+        assert tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    tab.locator("a.ld-term").last.tap()
+    tab.wait_for_url("**/glossary.html#*")
+    context.close()
+
+
+def test_a_term_is_a_link_without_scripts(browser: Browser, address: str) -> None:
+    """Protects readers without scripts: a term still has its definition as a title, and leads to its entry."""
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(address + "object-detection-detr.html")
+    term = tab.locator("a.ld-term").first
+    assert term.get_attribute("title")
+    assert re.match(r"glossary\.html#[a-z-]+$", term.get_attribute("href") or "")
+    context.close()
+
+
 class _Links(html.parser.HTMLParser):
     def __init__(self) -> None:
         super().__init__()
@@ -303,6 +358,22 @@ def test_no_link_is_dead_and_no_id_stands_twice(builder: str, request: pytest.Fi
             elif anchor and target in pages and unquote(anchor) not in pages[target].ids and anchor != "__skip":
                 dead.append(f"{name}: {link} (no such anchor)")
     assert not dead, "\n".join(dead)
+
+
+def test_every_page_is_reached_from_the_home_page(site: Path) -> None:
+    """Protects against orphans: from the home page, the links in the texts alone lead to every page."""
+    reached, waiting = {"index.html"}, ["index.html"]
+    while waiting:
+        name = waiting.pop()
+        text = (site / name).read_text("utf-8")
+        parser = _Links()
+        parser.feed(text[text.index("<article") : text.index("</article>")])
+        for link in parser.links:
+            target = unquote(urldefrag(urljoin(f"/{name}", link))[0]).lstrip("/")
+            if not re.match(r"[a-z]+:", link) and target in PAGES and target not in reached:
+                reached.add(target)
+                waiting.append(target)
+    assert not set(PAGES) - reached
 
 
 @pytest.mark.parametrize("builder", ["site", "zensical_site"])
@@ -368,7 +439,7 @@ def test_an_address_and_an_editor_are_named_where_they_are_known(tmp_path: Path)
         (tmp_path / "docs" / name).write_text("---\ntitle: One\ndescription: About one.\n---\n# One\n", "utf-8")
     settings = (ROOT / "mkdocs.yml").read_text("utf-8")
     settings = re.sub(
-        r"^(nav|plugins|hooks|markdown_extensions|exclude_docs|validation):.*\n(?:[ \n].*\n|\n)*",
+        r"^(nav|plugins|hooks|markdown_extensions|exclude_docs|validation):.*\n(?: .*\n|\n)*",
         "",
         settings,
         flags=re.M,
@@ -397,15 +468,7 @@ def test_the_site_stays_small(site: Path) -> None:
 def test_every_page_is_in_the_navigation() -> None:
     """Protects against orphans: each Markdown file of docs/ and each guide can be reached from the navigation."""
 
-    def entries(part: Any) -> Iterator[str]:
-        if isinstance(part, str):
-            yield part
-        else:
-            for one in part.values() if isinstance(part, dict) else part:
-                yield from entries(one)
-
-    settings = (ROOT / "mkdocs.yml").read_text("utf-8")
-    nav = set(entries(yaml.safe_load(re.search(r"^nav:\n(?:[ \n].*\n)+", settings, re.M)[0])["nav"]))  # type: ignore[index]
+    nav = {entry.file for entry in read_site(ROOT).entries}
     guides = Guides(ROOT)
     pages = [*load_project(ROOT).pages, *(guides.page(guides.read(name)) for name in guides.names())]
     assert nav == {path.relative_to(ROOT / "docs").as_posix() for path in pages}
