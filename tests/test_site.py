@@ -467,7 +467,6 @@ def test_the_site_stays_small(site: Path) -> None:
 
 def test_every_page_is_in_the_navigation() -> None:
     """Protects against orphans: each Markdown file of docs/ and each guide can be reached from the navigation."""
-
     nav = {entry.file for entry in read_site(ROOT).entries}
     guides = Guides(ROOT)
     pages = [*load_project(ROOT).pages, *(guides.page(guides.read(name)) for name in guides.names())]
