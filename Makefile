@@ -7,7 +7,7 @@
 #   make compare           time the vision checkpoints and write the table that compares them
 #   make pictures          render the pictures of the pages again
 #   make talk              write the slides of the talk again
-#   make previews          draw the pictures that are shown where a page is shared
+#   make previews          draw the pictures that are shown where a page is shared; `make build SITE_URL=…` does it too
 #   make bundle            pack checkpoints and sample inputs into bundle.zip
 #   make links             list the links to other hosts in tests/external-links.txt, and follow them where a network is
 #   make bench             measure verification and build; writes docs/outputs/bench.txt
@@ -42,7 +42,7 @@ test: $(READY) system lint check
 	$(BIN)/mkdocs build --strict --quiet --site-dir site
 	$(PY) -m pytest -n $(WORKERS) --dist loadfile
 
-build: $(READY) check
+build: $(READY) check $(if $(SITE_URL),previews)
 	$(BIN)/mkdocs build --strict --config-file $(CONFIG) --site-dir site
 
 check: $(READY)

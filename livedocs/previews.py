@@ -1,8 +1,8 @@
 """`make previews`: the picture of each page that is shown where its address is shared.
 
-A preview has the page's title, the name of the site, and the card that stands for the page on the home page. It is drawn by
-Chromium from the site's own style, once, and committed: building the site needs no browser. Each picture holds a digest of
-what it was drawn from, so that the check knows a stale one.
+A preview has the page's title, the name of the site, and the card that stands for the page on the home page. Chromium draws it
+in the site's own style. Only a site that knows its address can name its pictures, so `make build SITE_URL=…` draws them first
+and other builds need no browser. Each picture holds a digest of what it was drawn from: what is current is not drawn again.
 """
 
 from __future__ import annotations
@@ -92,26 +92,6 @@ def digest(root: Path, preview: Preview, site: Site) -> str:
     """Fingerprint of everything that a preview is drawn from."""
     parts = [_page(root, preview, site), str(SIZE), str(_COLOURS)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-def problems(root: Path) -> Iterator[DocsError]:
-    """Previews that are missing, stale, or belong to no page."""
-    from PIL import Image
-
-    site = read_site(root, "")
-    wanted = set()
-    for preview in previews(root):
-        wanted.add(root / preview.file)
-        file = root / preview.file
-        if not file.exists():
-            yield DocsError("the preview of this page is missing; run `make previews`", file=f"docs/{preview.page}")
-            continue
-        with Image.open(file) as image:
-            if image.info.get(_DIGEST) != digest(root, preview, site):
-                yield DocsError("stale; run `make previews`", file=preview.file)
-    for file in sorted((root / FOLDER).rglob("*.png")):
-        if file not in wanted:
-            yield DocsError("no page has this preview; run `make previews`", file=file.relative_to(root))
 
 
 def draw(root: Path, chromium: str | None = None) -> str:
