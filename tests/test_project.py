@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -18,43 +19,13 @@ from packaging.utils import canonicalize_name
 from livedocs.checking import check
 from livedocs.html import notebook_name
 from livedocs.project import load_project
+from livedocs.references import citations
 
 ROOT = Path(__file__).parents[1]
 SNIPPETS = load_project(ROOT).snippets
 
-TAUGHT = {
-    "attention": "attn-formula attn-masks attn-positions",
-    "bert": "bert-bidirectional bert-wordpiece bert-special-tokens bert-segments bert-mlm bert-mlm-head bert-mlm-works "
-    "bert-cheating bert-nsp bert-nsp-works bert-one-encoder-many-heads",
-    "language-models": "lm-mlm-both-sides lm-clm-left-only lm-encoder-only lm-decoder-only lm-encoder-decoder lm-statistics",
-    "text-generation": "gpt2-bpe gpt2-positions gpt2-masked-attention gpt2-mask-is-not-mask-token gpt2-blocks "
-    "gpt2-lm-head gpt2-shift gpt2-cache gpt2-works",
-    "next-word": "gen-greedy gen-beam gen-temperature gen-top-k gen-top-p gen-repetition gen-assisted",
-    "bart": "bart-encoder bart-no-mlm-head bart-corruptions bart-infilling bart-infilling-length bart-decoder bart-lm-head",
-    "summarization": "sum-works",
-    "translation": "trl-new-encoder trl-two-steps trl-works trl-mbart seq2seq-t5",
-    "text-classification": "txt-cls-head txt-cls-loss txt-cls-works",
-    "token-classification": "tok-cls-head tok-cls-words tok-cls-works",
-    "question-answering": "qa-head qa-span qa-works",
-    "wav2vec2": "w2v-unlabelled w2v-four-parts w2v-normalise w2v-20ms w2v-codebook w2v-best-codeword w2v-codebook-used "
-    "w2v-mask-half w2v-mask-vector w2v-context w2v-relative-position w2v-contrastive w2v-contrastive-learned "
-    "w2v-target-only",
-    "vision": "vis-two-ways vis-dense-models",
-    "image-classification-vit": "vit-patches vit-conv-projection vit-768 vit-cls vit-cls-only vit-positions "
-    "vit-order-blind vit-pure vit-global vit-head vit-loss vit-works",
-    "image-classification-convnext": "conv-operation conv-arithmetic conv-pooling conv-depth-features cnx-stages "
-    "cnx-patchify cnx-bottleneck cnx-depthwise cnx-kernel-7 cnx-layer-design cnx-head cnx-works",
-    "object-detection-detr": "detr-end-to-end detr-backbone detr-projection detr-flatten detr-encoder detr-queries "
-    "detr-queries-updated detr-parallel detr-heads detr-matching detr-padding detr-loss detr-works detr-query-regions",
-    "image-segmentation-mask2former": "m2f-universal m2f-mask-classification m2f-backbone m2f-pixel-decoder "
-    "m2f-round-robin m2f-masked-attention m2f-queries m2f-mask-product m2f-class-loss m2f-mask-loss m2f-works",
-    "depth-estimation-glpn": "glpn-parts glpn-patches glpn-mix-ffn glpn-efficient-attention glpn-hierarchy "
-    "glpn-merging glpn-decoder glpn-fusion glpn-head glpn-loss glpn-works",
-}
-"""What each page must teach, by the ids of the claims."""
-
-CITED = {"attention": "attn-paper", "vision": "vis-hybrids", "text-generation": "gpt2-zero-shot"}
-"""History and published results, which no code proves: the names of the footnotes that give the papers."""
+COVERAGE: dict[str, dict[str, list[str]]] = tomllib.loads((ROOT / "tests/coverage.toml").read_text("utf-8"))
+"""What each page must teach: ids of statements, by page and kind."""
 
 
 def tracked() -> list[Path]:
@@ -90,25 +61,38 @@ def test_a_notebook_runs_from_top_to_bottom(name: str) -> None:
     NotebookClient(book, timeout=120, resources={"metadata": {"path": str(ROOT)}}).execute()
 
 
-@pytest.mark.parametrize("name", TAUGHT)
-def test_every_statement_is_linked_from_its_page(name: str) -> None:
-    """Protects completeness: each statement that a page must make is claimed there, and proved by its snippet."""
+@pytest.mark.parametrize("name", COVERAGE)
+def test_every_statement_is_made_on_its_page(name: str) -> None:
+    """Protects completeness: a page links each of its statements, and its own snippet proves it; history is cited, with a paper."""
     project = load_project(ROOT)
-    page = project.page_of(ROOT / "docs" / f"{name}.md")
+    page = project.pages.get(ROOT / "docs" / f"{name}.md")
+    assert page, f"there is no docs/{name}.md, which must teach: {COVERAGE[name]}"
     linked = {link.id for link in page.claims}
     shown = {embed.snippet for embed in page.cells}
     proved = {claim.id for snippet in shown for claim in SNIPPETS[snippet].claims}
-    assert not [one for one in TAUGHT[name].split() if one not in linked & proved]
+    notes = {citation.footnote.name for citation in citations(page)}
+    cited = {one for one in notes if re.search(rf"\[\^{re.escape(one)}\](?!:)", page.text)}
+    missing = [
+        one
+        for kind, ids in COVERAGE[name].items()
+        for one in ids
+        if one not in (cited if kind == "cited" else linked & proved)
+    ]
+    assert not missing, f"docs/{name}.md does not make these statements: {', '.join(missing)}"
 
 
-@pytest.mark.parametrize("name", CITED)
-def test_every_citation_stands_on_its_page(name: str) -> None:
-    """Protects history: what no code can prove refers to a footnote with a paper's year and link."""
-    text = (ROOT / "docs" / f"{name}.md").read_text("utf-8")
-    for one in CITED[name].split():
-        assert re.search(rf"\[\^{one}\](?!:)", text)
-        note = re.search(rf"^\[\^{one}\]:((?:.*\n)(?:(?: {{4}}.*)?\n)*)", text, re.MULTILINE)
-        assert note and re.search(r"\b(19|20)\d\d\b", note[1]) and "](https://" in note[1]
+def test_every_statement_has_one_page_and_a_known_kind() -> None:
+    """Protects the list itself: nothing stands in it twice, and nothing under a misspelt kind."""
+    kinds = {"structural", "trained", "corrected", "cited"}
+    assert not {kind for page in COVERAGE.values() for kind in page} - kinds
+    ids = [one for page in COVERAGE.values() for part in page.values() for one in part]
+    assert len(ids) == len(set(ids)) == 151
+
+
+def test_every_correction_is_told_on_the_page_of_corrections() -> None:
+    """Protects those who come with what they have read elsewhere: each correction stands there with its proof."""
+    told = {link.id for link in load_project(ROOT).page_of(ROOT / "docs/corrections.md").claims}
+    assert not {one for page in COVERAGE.values() for one in page.get("corrected", [])} - told
 
 
 def test_the_repository_speaks_of_itself_alone() -> None:
