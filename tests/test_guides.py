@@ -24,6 +24,7 @@ GUIDES = Guides(ROOT)
 NAMES = GUIDES.names()
 TASK_PAGES = {
     "text_classification": "text-classification.md",
+    "token_classification": "token-classification.md",
 }
 """The page that explains the model of each guide."""
 
