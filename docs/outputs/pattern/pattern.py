@@ -1,7 +1,7 @@
 # %% [markdown]
 # # The pattern every task follows
 #
-# Prepare, run, interpret: the same three lines on a sentence, a recording and a picture; what differs between tasks; and
+# Prepare, run, interpret: the same three lines on a sentence, a recording and a picture. What differs between tasks, and
 # which family of models has a class for which task.
 # Run it from the project's root: `python snippets/pattern.py`.
 
@@ -76,7 +76,7 @@ print("recording:", len(recording), "samples")
 print("picture:  ", *picture.size, "pixels")
 display(Audio(recording, rate=16_000))
 
-hear = partial(extractor, sampling_rate=16_000)  # the numbers alone do not say how fast they follow each other
+hear = partial(extractor, sampling_rate=16_000)  # samples a second: the numbers do not tell
 tasks = {
     "text": (tokenizer, reader, sentence),
     "sound": (hear, listener, recording),
@@ -92,10 +92,11 @@ for kind, (prepare, model, given) in tasks.items():
     answers[kind] = model.config.id2label[outputs.logits.argmax().item()]  # interpret
     print(f"{kind:8} {answers[kind]}")
 
-assert all(shown in answer for shown, answer in zip(SHOWN, answers.values()))  # claim: pattern-three-steps
+right = [shown in answer for shown, answer in zip(SHOWN, answers.values())]
+assert all(right)  # claim: pattern-three-steps
 
 # %% side-by-side tags=["trained"]
-figure, axes = plt.subplots(3, 3, figsize=(7.2, 5.6), height_ratios=[1, 1, 0.8])
+figure, axes = plt.subplots(3, 3, figsize=(6, 5.4), height_ratios=[1, 1, 0.8])
 prepared = {}
 for column, (kind, (prepare, model, given)) in zip(axes.T, tasks.items()):
     inputs = prepare(given, return_tensors="pt")
@@ -148,21 +149,23 @@ assert same_picture  # claim: pattern-prepare-picture
 
 # %% rows
 states = {}
-print("         prepared         embedded         at the end       blocks")
+print("         prepared  embedded at the end  blocks")
 for kind, (prepare, model, given) in tasks.items():
     inputs = prepare(given, return_tensors="pt")
     states[kind] = model(**inputs, output_hidden_states=True).hidden_states
-    shapes = [inputs[model.main_input_name].shape, states[kind][0].shape, states[kind][-1].shape]
-    print(f"{kind:8}", *(f"{str(tuple(shape)):16}" for shape in shapes), len(states[kind]) - 1)
+    tensors = inputs[model.main_input_name], states[kind][0], states[kind][-1]
+    shapes = ["x".join(str(size) for size in tensor[0].shape) for tensor in tensors]
+    print(f"{kind:8} {shapes[0]:9} {shapes[1]:8} {shapes[2]:8} {len(states[kind]) - 1:9}")
 
 for kept in states.values():
-    assert kept[0].dim() == 3 and len({state.shape for state in kept}) == 1  # claim: pattern-row-of-vectors
+    shapes = {state.shape for state in kept}  # before the first block, after the first, …
+    assert kept[0].dim() == 3 and len(shapes) == 1  # claim: pattern-row-of-vectors
 
 # %% heads
 bodies, logits = {}, {}
 for kind, (prepare, model, given) in tasks.items():
     inputs = prepare(given, return_tensors="pt")
-    bodies[kind] = model.base_model(**inputs, output_hidden_states=True)  # everything but the head
+    bodies[kind] = model.base_model(**inputs, output_hidden_states=True)  # without the head
     logits[kind] = model(**inputs).logits
 final = {kind: body.last_hidden_state for kind, body in bodies.items()}
 layer = reader.base_model.pooler.dense  # full size: reader.pre_classifier
@@ -176,7 +179,8 @@ apart = []
 for kind, (_, model, _) in tasks.items():
     by_hand = pooled[kind] @ model.classifier.weight.T + model.classifier.bias
     apart.append((by_hand - logits[kind]).abs().max().item())
-    print(f"{kind:8} {tuple(final[kind].shape)} to {tuple(pooled[kind].shape)} to {tuple(by_hand.shape)}")
+    shapes = [tuple(tensor.shape) for tensor in (final[kind], pooled[kind], by_hand)]
+    print(f"{kind:8}", *shapes)
 
 assert max(apart) < 1e-3  # claim: pattern-heads
 
@@ -216,11 +220,11 @@ def sketch(name, kind):
 
 
 shares = {}
-print("task                      reads         of it the head")
+print("the head's share")
 for task, (name, kind) in SITE.items():
     model = sketch(name, kind)
     shares[task] = 1 - model.base_model.num_parameters() / model.num_parameters()
-    print(f"{task:25} {model.main_input_name:14} {shares[task]:6.2%}")
+    print(f"{shares[task]:6.2%} {task:25} reads {model.main_input_name}")
 
 assert max(shares.values()) < 0.1  # claim: pattern-what-differs
 assert {sketch(*SITE[task]).main_input_name for task in SITE} == {
@@ -241,35 +245,32 @@ scores = {}
 for task, (name, kind) in SITE.items():
     network = getattr(transformers, kind)(AutoConfig.from_pretrained(name)).eval()
     outputs = network(EXAMPLE[network.main_input_name])
-    scores[task] = {key: tuple(value.shape) for key, value in outputs.items() if key.endswith(ENDS)}
+    kept = {key: value for key, value in outputs.items() if key.endswith(ENDS)}
+    scores[task] = {key: tuple(value.shape) for key, value in kept.items()}
     print(f"{task}:")
     for key, shape in scores[task].items():
         print(f"  {key:22} {shape}")
 
-whole = [task for task, shapes in scores.items() if len(shapes.get("logits", (1, 1, 1))) == 2]
-assert whole == ["audio classification", "image classification", "text classification"]  # claim: pattern-one-row
+one_row = [task for task in scores if len(scores[task].get("logits", "no logits")) == 2]
+assert [task.split()[-1] for task in one_row] == ["classification"] * 3  # claim: pattern-one-row
 
 # %% one-body
-ONE_BODY = {
-    "Wav2Vec2": (WAV2VEC2, ["Wav2Vec2ForSequenceClassification", "Wav2Vec2ForCTC"]),
-    "BERT": (
-        BERT,
-        ["BertForSequenceClassification", "BertForTokenClassification", "BertForQuestionAnswering", "BertForMaskedLM"],
-    ),
-    "GPT-2": (GPT2, ["GPT2LMHeadModel", "GPT2ForSequenceClassification", "GPT2ForTokenClassification"]),
+HEADS = {
+    WAV2VEC2: "Wav2Vec2ForSequenceClassification Wav2Vec2ForCTC",
+    BERT: "BertForSequenceClassification BertForTokenClassification BertForQuestionAnswering BertForMaskedLM",
+    GPT2: "GPT2LMHeadModel GPT2ForSequenceClassification GPT2ForTokenClassification",
 }
 same = []
-for family, (name, kinds) in ONE_BODY.items():
-    print(family)
-    shapes = []
-    for kind in kinds:
+for name, kinds in HEADS.items():
+    bodies = []
+    for kind in kinds.split():
         model = sketch(name, kind)
+        heads = {part for part, _ in model.named_children()} - {model.base_model_prefix, "dropout"}
+        print(f"{kind:34}", *sorted(heads, reverse=True))
         body = {part: tuple(p.shape) for part, p in model.base_model.named_parameters()}
-        shapes.append({part: shape for part, shape in body.items() if not part.startswith("pooler")})
-        heads = [part for part, _ in model.named_children() if part != model.base_model_prefix]
-        print(f"  {kind:34}", *(part for part in heads if part != "dropout"))
-    print(f"  in each: the same {len(shapes[0])} tensors of the body")
-    same += [shape == shapes[0] for shape in shapes]
+        bodies.append({part: body[part] for part in body if not part.startswith("pooler")})
+    print(f"  in each: the same {len(bodies[0])} tensors of the body")
+    same += [body == bodies[0] for body in bodies]
 
 assert all(same)  # claim: pattern-one-body
 
@@ -285,7 +286,7 @@ NAMES = {
     "GPT-2": GPT2,
     "BART": BART,
 }
-LAYERS = "attention", "self_attn", "attn", "encoder_attn", "cross_attn"  # what the library calls them
+LAYERS = "attention", "self_attn", "attn", "encoder_attn", "cross_attn"  # their names
 bodies, found = {}, {}
 print("             flag   both  left  cross")
 for family, name in NAMES.items():
@@ -300,23 +301,25 @@ for family, name in NAMES.items():
             counts["cross" if crossing else "left" if any(inside) else "both"] += 1
     flag = bodies[family].config.is_encoder_decoder
     found[family] = counts["both"] > 0, counts["left"] > 0, counts["cross"] > 0
-    print(f"{family:12} {flag!s:5}", *(f"{counts[way]:5}" for way in ("both", "left", "cross")))
+    numbers = [f"{counts[way]:5}" for way in ("both", "left", "cross")]
+    print(f"{family:12} {flag!s:5}", *numbers)
 
 kinds = {  # does it look to both sides, to the left only, across?
     "encoder": (True, False, False),
     "decoder": (False, True, False),
-    "encoder-decoder, writes word by word": (True, True, True),
-    "encoder-decoder, answers at once": (True, False, True),
+    "encoder-decoder": (True, True, True),
+    "encoder-decoder, at once": (True, False, True),
     "no Transformer": (False, False, False),
 }
-members = {kind: [family for family in found if found[family] == ways] for kind, ways in kinds.items()}
-for kind, several in members.items():
-    print(f"{kind}: {', '.join(several)}")
+members = {}
+for kind, ways in kinds.items():
+    members[kind] = [family for family in found if found[family] == ways]
+    print(f"{kind}: {', '.join(members[kind])}")
 
 assert members["encoder"] == ["Wav2Vec2", "ViT", "GLPN", "BERT"]  # claim: pattern-encoders
 assert members["decoder"] == ["GPT-2"]  # claim: pattern-decoders
-assert members["encoder-decoder, writes word by word"] == ["BART"]  # claim: pattern-encoder-decoders
-assert members["encoder-decoder, answers at once"] == ["DETR", "Mask2Former"]  # claim: pattern-queries-at-once
+assert members["encoder-decoder"] == ["BART"]  # claim: pattern-encoder-decoders
+assert members["encoder-decoder, at once"] == ["DETR", "Mask2Former"]  # claim: pattern-at-once
 assert sorted(sum(members.values(), [])) == sorted(NAMES)  # claim: pattern-families
 flags = [family for family in bodies if bodies[family].config.is_encoder_decoder]
 assert flags == ["DETR", "BART"]  # claim: pattern-flag
@@ -325,7 +328,8 @@ assert flags == ["DETR", "BART"]  # claim: pattern-flag
 for family in "ViT", "ConvNeXT":
     kinds = Counter(type(part).__name__ for part in bodies[family].modules())
     attention = sum(number for kind, number in kinds.items() if "Attention" in kind)
-    print(f"{family:9} {attention:3} attention, {kinds['Conv2d']:3} convolution, {kinds['Linear']:3} linear")
+    others = f"{kinds['Conv2d']:3} convolution, {kinds['Linear']:3} linear"
+    print(f"{family:9} {attention:3} attention, {others}")
 
 without = [type(part).__name__ for part in bodies["ConvNeXT"].modules()]
 assert not any("attention" in kind.lower() for kind in without)  # claim: pattern-cnn-too
@@ -351,7 +355,7 @@ for kind, (prepare, model, given) in tasks.items():
     log_probabilities = outputs.logits.log_softmax(dim=-1)[0]
     missing.append(outputs.loss)
     told = []
-    for label in log_probabilities.argmax()[None], log_probabilities.argmin()[None]:  # two labels to tell it
+    for label in log_probabilities.argmax()[None], log_probabilities.argmin()[None]:
         with_label = model(**inputs, labels=label)
         told.append(with_label.loss)
         same.append(torch.equal(with_label.logits, outputs.logits))
@@ -362,20 +366,21 @@ print("logits the same in all:", all(same))
 
 assert missing == [None] * 3  # claim: pattern-no-label-no-loss
 assert all(same)  # claim: pattern-loss-or-prediction
-assert torch.allclose(torch.stack(losses), torch.stack(by_hand), atol=1e-3)  # claim: pattern-cross-entropy
+assert np.allclose(losses, by_hand, atol=1e-3)  # claim: pattern-cross-entropy
 
 # %% step
 fell = []
 for kind, (_, model, _) in tasks.items():
-    weight = model.classifier.weight.clone().requires_grad_(True)
-    label = (pooled[kind] @ weight.T + model.classifier.bias).argmin()[None]  # what it believes in least
+    weight, bias = model.classifier.weight.clone().requires_grad_(True), model.classifier.bias
+    label = logits[kind].argmin()[None]  # what the model believes in least
     with torch.enable_grad():
-        before = functional.cross_entropy(pooled[kind] @ weight.T + model.classifier.bias, label)
+        before = functional.cross_entropy(pooled[kind] @ weight.T + bias, label)
         before.backward()
     weight = weight - 0.01 * weight.grad  # a step downhill
-    after = functional.cross_entropy(pooled[kind] @ weight.T + model.classifier.bias, label)
+    after = functional.cross_entropy(pooled[kind] @ weight.T + bias, label)
     fell.append(after < before)
-    print(f"{kind:8} {model.config.id2label[label.item()]:10} loss {before:.2f}, after one step {after:.2f}")
+    name = model.config.id2label[label.item()]
+    print(f"{kind:8} {name:10} loss {before:.2f}, after one step {after:.2f}")
 
 assert all(fell)  # claim: pattern-loss-trains
 
@@ -386,8 +391,9 @@ writer = AutoModelForSeq2SeqLM.from_pretrained(TRANSLATOR, dtype=torch.float32).
 german = words.convert_tokens_to_ids("de_DE")
 
 inputs = words("twenty-one", return_tensors="pt")  # prepare
-written = writer.generate(**inputs, forced_bos_token_id=german, num_beams=1, max_length=30)  # run
-print("without labels:", words.decode(written[0], skip_special_tokens=True))  # interpret
+written = writer.generate(**inputs, forced_bos_token_id=german, num_beams=1)  # run
+answer = words.decode(written[0], skip_special_tokens=True)  # interpret
+print("without labels:", answer)
 
 told = {}
 for target in "einundzwanzig", "neunzehn":
@@ -399,7 +405,7 @@ places = min(len(right), len(wrong))
 moved = (right[:places] - wrong[:places]).abs().amax(dim=-1)
 print("logits moved by", *(f"{value:.2f}" for value in moved.tolist()))
 
-assert words.decode(written[0], skip_special_tokens=True) == "einundzwanzig"  # claim: pattern-decoding
+assert answer == "einundzwanzig"  # claim: pattern-decoding
 assert moved[0] < 1e-4 and moved.max() > 1  # claim: pattern-labels-are-read
 
 # %% matrix
@@ -408,7 +414,11 @@ TASKS = {
     "speech recognition": ["CTC", "SPEECH_SEQ_2_SEQ"],
     "image classification": ["IMAGE_CLASSIFICATION"],
     "object detection": ["OBJECT_DETECTION"],
-    "image segmentation": ["UNIVERSAL_SEGMENTATION", "SEMANTIC_SEGMENTATION", "INSTANCE_SEGMENTATION"],
+    "image segmentation": [
+        "UNIVERSAL_SEGMENTATION",
+        "SEMANTIC_SEGMENTATION",
+        "INSTANCE_SEGMENTATION",
+    ],
     "depth estimation": ["DEPTH_ESTIMATION"],
     "text classification": ["SEQUENCE_CLASSIFICATION"],
     "token classification": ["TOKEN_CLASSIFICATION"],
@@ -430,31 +440,33 @@ for task, auto in TASKS.items():
             classes[task, family] = known[task][kind]
             print(f"  {family:12} {classes[task, family]}")
 
-rows = Counter(family for _, family in classes)
-assert len(classes) == 23 and rows["BART"] == 6 and rows["BERT"] == 5  # claim: pattern-task-matrix
-assert all(SITE[task][1] in known[task].values() for task in TASKS)  # claim: pattern-site-in-library
+tasks_of = Counter(family for _, family in classes)
+print(f"{len(classes)} of {len(TASKS) * len(kinds)} pairs")
+
+assert len(classes) == 23 and tasks_of["BART"] == 6  # claim: pattern-task-matrix
+used = [SITE[task][1] in known[task].values() for task in TASKS]
+assert all(used)  # claim: pattern-site-in-library
 
 # %% matrix-figure
-figure, axis = plt.subplots(figsize=(6.8, 5.4))
+KINDS = {"input_values": "sound", "pixel_values": "a picture", "input_ids": "text"}
+reads = {pair: getattr(transformers, kind).main_input_name for pair, kind in classes.items()}
 rows, columns = list(TASKS), list(kinds)
-for reads, name, colour in (
-    ("input_values", "sound", "C3"),
-    ("pixel_values", "a picture", "C0"),
-    ("input_ids", "text", "C1"),
-):
-    places = [pair for pair in classes if getattr(transformers, classes[pair]).main_input_name == reads]
-    across, down = [columns.index(family) for _, family in places], [rows.index(task) for task, _ in places]
+
+figure, axis = plt.subplots(figsize=(5.8, 5.6))
+for (key, name), colour in zip(KINDS.items(), ["C3", "C0", "C1"]):
+    places = [pair for pair in classes if reads[pair] == key]
+    across = [columns.index(family) for _, family in places]
+    down = [rows.index(task) for task, _ in places]
     axis.plot(across, down, "s", color=colour, markersize=13, label=f"reads {name}")
 for row, task in enumerate(rows):
     axis.text(len(columns) + 0.4, row, f"{len(known[task])}", ha="right", va="center")
-axis.set_yticks(range(len(rows)), rows)
+axis.set_yticks(range(len(rows)), [task.replace("language ", "language\n") for task in rows])
 axis.set_xticks(range(len(columns) + 1), [*columns, "library"], rotation=45, ha="left")
 axis.xaxis.tick_top()
 axis.set(xlim=(-0.6, len(columns) + 0.5), ylim=(len(rows) - 0.4, -0.6))
 axis.legend(loc="upper center", bbox_to_anchor=(0.4, -0.02), ncols=3, handletextpad=0)
 plt.show()
 
-inputs_of = {family: set() for family in kinds}
-for (_, family), name in classes.items():
-    inputs_of[family].add(getattr(transformers, name).main_input_name)
-assert all(len(several) == 1 for several in inputs_of.values())  # claim: pattern-one-kind-of-input
+for family in columns:
+    several = {key for (_, each), key in reads.items() if each == family}
+    assert len(several) == 1  # claim: pattern-one-kind-of-input
