@@ -9,6 +9,7 @@ import contextlib
 import json
 import tempfile
 import textwrap
+from collections import Counter
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -145,7 +146,7 @@ print(f"largest difference: {(at_once - library).abs().max():.5f}")
 assert torch.allclose(at_once, library, atol=1e-4)  # claim: w2v-cls-one-matrix
 
 # %% votes
-votes = classifier(projector(states))[0]  # [frames, labels]: the head on every frame by itself
+votes = classifier(projector(states))[0]  # [frames, labels]: the head on each frame
 print("votes:", tuple(votes.shape))
 print(f"their mean against the logits: {(votes.mean(dim=0) - library[0]).abs().max():.5f}")
 
@@ -271,11 +272,11 @@ assert off["group"] > 100 * off["layer"]  # claim: w2v-cls-layer-norm
 # %% loss
 probabilities = library.softmax(dim=-1)[0]
 losses, by_hand = [], []
-for number in range(4):
+for number in [0, 1, *library[0].topk(2).indices.tolist()]:
     losses.append(model(**inputs, labels=torch.tensor([number])).loss)
     by_hand.append(-probabilities[number].log())
     name = config.id2label[number]
-    print(f"{name + ':':9} probability {probabilities[number]:.5f}, loss {losses[-1]:.3f}")
+    print(f"{name:9} probability {probabilities[number]:.5f}, loss {losses[-1]:.3f}")
 
 losses, by_hand = torch.stack(losses), torch.stack(by_hand)
 assert torch.allclose(losses, by_hand, atol=1e-3)  # claim: w2v-cls-loss
@@ -388,15 +389,16 @@ assert played_backwards < forwards / 2  # claim: w2v-cls-order-counts
 
 # %% confusion tags=["trained", "compact"]
 words = list(config.id2label.values())
-counts = np.zeros((len(words), len(words)))
-for word, guess, voice in zip(truth, guesses, voices):
-    if voice != "slt":  # people only
-        counts[words.index(word), words.index(guess)] += 1
+people_only = [i for i, voice in enumerate(voices) if voice != "slt"]
+pairs = Counter((truth[i], guesses[i]) for i in people_only)
 
 plt.figure(figsize=(6.4, 6.4))
-plt.imshow(np.where(counts == 0, np.nan, counts), vmin=0, vmax=2, cmap="Blues")
+for (word, guess), count in pairs.items():
+    colour = "C4" if word == guess else "C2"
+    plt.plot(words.index(guess), words.index(word), "s", color=colour, markersize=4 * count)
 plt.xticks(range(len(words)), words, rotation=90, fontsize=8)
 plt.yticks(range(len(words)), words, fontsize=8)
+plt.gca().invert_yaxis()
 plt.xlabel("answer")
 plt.ylabel("said by Allison Smith or June Wallack")
 plt.show()
@@ -412,7 +414,7 @@ shares = []
 for low, high in (0.8, 1.0), (0.5, 0.8), (0.0, 0.5):
     group = (top > low) & (top <= high)
     shares.append(right[group].mean())
-    print(f"probability {low:.1f} to {high:.1f}: {group.sum():2} answers, {shares[-1]:.0%} right")
+    print(f"{low:.1f} to {high:.1f}: {group.sum():2} answers, {shares[-1]:.0%} of them right")
 
 assert shares[0] > shares[-1] + 0.2  # claim: w2v-cls-sure
 
@@ -454,8 +456,10 @@ for file, clip in clips.items():
         hits[way].append(config.id2label[answer] == clip["text"])
 
 for way, found in {"as it is": right, **hits}.items():
-    counts = [sum(hit for hit, who in zip(found, voices) if who == voice) for voice in speakers]
-    print(f"{way + ':':17}", ", ".join(f"{name} {n}" for name, n in zip(speakers.values(), counts)))
+    counts = dict.fromkeys(speakers.values(), 0)
+    for hit, voice in zip(found, voices):
+        counts[speakers[voice]] += int(hit)
+    print(f"{way + ':':17}", ", ".join(f"{name} {count}" for name, count in counts.items()))
 
 plain, masked = sum(hits["0.3 s after it"]), sum(hits["0.3 s, with mask"])
 assert sum(hits["0.2 s around it"]) > right.sum() + 5  # claim: w2v-cls-silence-helps
@@ -487,8 +491,8 @@ for name, wave in sounds.items():
 assert min(sure) > 0.5  # claim: w2v-cls-no-none
 
 # %% layers tags=["trained", "compact"]
-pretrained = AutoModelForPreTraining.from_pretrained("checkpoints/wav2vec2-pretrained").wav2vec2
-pretrained.requires_grad_(False)
+BEFORE = "checkpoints/wav2vec2-pretrained"
+pretrained = AutoModelForPreTraining.from_pretrained(BEFORE).wav2vec2.requires_grad_(False)
 before = []
 for file in clips:
     network = pretrained(**prepared(read(file)), output_hidden_states=True)
@@ -519,9 +523,10 @@ axes[0].set_ylabel("share of nearest clips")
 axes[1].legend()
 plt.show()
 
-words_before, words_after = shares["pretrained", "same word"], shares["fine-tuned", "same word"]
-assert min(shares["pretrained", "same voice"]) > 3 * max(words_before)  # claim: w2v-cls-voice-first
-assert max(words_after) == words_after[-1] > 2 * max(words_before)  # claim: w2v-cls-word-last
+voice, word = shares["pretrained", "same voice"], shares["pretrained", "same word"]
+tuned = shares["fine-tuned", "same word"]
+assert min(voice) > 3 * max(word)  # claim: w2v-cls-voice-first
+assert max(tuned) == tuned[-1] > 2 * max(word)  # claim: w2v-cls-word-last
 
 # %% read-audio
 SHORTEST, LONGEST = 0.1, 30.0  # seconds
