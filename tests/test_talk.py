@@ -30,6 +30,7 @@ PARTS = (
     "Beyond text",
     "Speech",
     "Audio classification",
+    "Speech recognition",
     "Vision",
     "Image classification",
     "Object detection",
