@@ -395,7 +395,8 @@ assert sum(what != "right" for *_, what in steps) == table[-1, -1]  # claim: asr
 
 # %% held-out tags=["trained", "compact"]
 recordings = []
-for index in Path("docs/assets/espeak/strings.json"), Path("docs/assets/speech/held-out.json"):
+assets = Path("docs/assets")
+for index in assets / "espeak/strings.json", assets / "speech/held-out.json":
     for one in json.loads(index.read_text(encoding="utf-8")):
         one["file"] = index.parent / one["file"]
         one["group"] = one.get("speaker", "espeak-ng, new voices")
@@ -418,7 +419,9 @@ for name, group in groups.items():
     wer[name], cer[name] = jiwer.wer(truth, guesses), jiwer.cer(truth, guesses)
     print(f"{name:22} {len(' '.join(truth).split()):5} {wer[name]:9.3f} {cer[name]:14.3f}")
 
-assert wer["espeak-ng, new voices"] < 0.45 and cer["espeak-ng, new voices"] < 0.15  # claim: w2v-asr-works
+known, *others = wer.values()  # the synthesizer of the training, then everyone else
+assert known < 1 / 3  # claim: w2v-asr-works
+assert min(others) > 0.5  # claim: asr-others-are-harder
 
 # %% card tags=["compact"]
 card = Path(CHECKPOINT, "README.md").read_text(encoding="utf-8").split("---\n")[1]
@@ -459,7 +462,8 @@ print("search  all paths")
 for text, *_, score in beams[:4]:
     print(f"{score:6.2f} {all_paths(log_chances, text):10.2f}  {text}")
 
-assert abs(beams[0][-1] - all_paths(log_chances, beams[0][0])) < 0.1  # claim: asr-beam-is-near
+best_text, *_, best_score = beams[0]
+assert abs(best_score - all_paths(log_chances, best_text)) < 0.1  # claim: asr-beam-is-near
 
 # %% beam-helps tags=["trained", "compact"]
 for one in recordings:
@@ -471,9 +475,17 @@ print(f"right by the search alone: {len(better)}, by greedy decoding alone: {len
 for one in better[:3]:
     table = one["logits"].log_softmax(dim=-1)
     path = [characters[i] for i in table.argmax(dim=-1)]
-    print("".join(path).replace(blank, "·"), f"{table.amax(dim=-1).sum():.2f} for this path alone")
+    print("".join(path).replace(blank, "·"))
+    print(f"    {table.amax(dim=-1).sum():.2f} for this path alone")
     for way in "greedy", "beam":
         print(f"    {all_paths(table, one[way]):.2f} for all paths of {one[way]!r}")
+
+gains = [
+    all_paths(one["logits"].log_softmax(dim=-1), one["beam"])
+    - all_paths(one["logits"].log_softmax(dim=-1), one["greedy"])
+    for one in better
+]
+assert gains and min(gains) > 0  # claim: asr-beam-is-likelier
 
 
 # %% word-list tags=["compact"]
@@ -504,7 +516,7 @@ print(f"{len(WORDS)} words:", *WORDS[:6], "…")
 wide = {"beam_prune_logp": -30, "token_min_logp": -15}  # a listed word may look hopeless
 for one in recordings:
     table = one["logits"].numpy()
-    one["hotwords"] = decoder.decode(table, beam_width=30, hotwords=WORDS)
+    one["hotwords"] = decoder.decode(table, beam_width=20, hotwords=WORDS)
     one["list"] = strict.decode(table, beam_width=30, **wide)
 
 WAYS = ["greedy", "beam", "hotwords", "list"]
@@ -518,7 +530,7 @@ for name, group in groups.items():
 written = {word for one in recordings for word in one["list"].split()}
 gains = [rates[name]["greedy"] - rates[name]["list"] for name in groups]
 assert written <= set(WORDS)  # claim: asr-only-listed
-assert min(gains) > 0.15  # claim: asr-list-helps
+assert min(gains) > 0.1  # claim: asr-list-helps
 
 # %% choose tags=["trained", "compact"]
 targets = [torch.tensor(processor.tokenizer(word).input_ids) for word in WORDS]
@@ -544,7 +556,6 @@ for name in SINGLE:
     print(f"{name:22} {wrong[name]:.3f}")
 
 assert all(wrong[name] < rates[name]["list"] for name in SINGLE)  # claim: asr-choose
-assert max(wrong.values()) < 0.5  # claim: asr-half-of-the-words
 
 # %% mistakes tags=["trained", "compact"]
 for name, group in groups.items():
@@ -557,7 +568,8 @@ for name, group in groups.items():
 # %% deeper tags=["trained", "compact"]
 def deepened(sound, factor):
     """The same words in the same time, all frequencies multiplied by a factor below 1."""
-    slow = np.pad(soxr.resample(sound, RATE * factor, RATE), (0, 4000))  # deeper, and too long
+    slow = soxr.resample(sound, RATE * factor, RATE)  # deeper, and too long
+    slow = np.pad(slow, (0, 4000))
     size, hop = 640, 320
     short, place = np.zeros(len(sound) + size, dtype=np.float32), 0
     for start in range(0, len(sound), hop):
@@ -569,22 +581,26 @@ def deepened(sound, factor):
     return short[: len(sound)]
 
 
-print(f"{'':22} as recorded      a fifth deeper")
+print(f"{'':22} as recorded      frequencies x 0.8")
 print(f"{'':22} letters  words   letters  words")
+fewer = []
 for name in SINGLE:
-    truth = [one["text"] for one in groups[name]]
-    both = []
-    for factor in 1.0, 0.8:
-        lines, chosen = [], []
-        for one in groups[name]:
-            sound, _ = soundfile.read(one["file"], dtype="float32")
-            sound = sound if factor == 1 else deepened(sound, factor)
-            prepared = processor(audio=sound, sampling_rate=RATE, return_tensors="pt")
-            table = model(**prepared).logits[0]
-            lines.append(processor.decode(table.argmax(dim=-1)))
-            chosen.append(choose(table))
-        both += [jiwer.cer(truth, lines), jiwer.wer(truth, chosen)]
-    print(f"{name:22} {both[0]:7.3f} {both[1]:6.3f}   {both[2]:7.3f} {both[3]:6.3f}")
+    truth, lines, chosen = [], [], []
+    for one in groups[name]:
+        sound, _ = soundfile.read(one["file"], dtype="float32")
+        deep = processor(audio=deepened(sound, 0.8), sampling_rate=RATE, return_tensors="pt")
+        one["deep"] = model(**deep).logits[0]
+        truth.append(one["text"])
+        lines.append(processor.decode(one["deep"].argmax(dim=-1)))
+        chosen.append(choose(one["deep"]))
+    before, after = (cer[name], wrong[name]), (jiwer.cer(truth, lines), jiwer.wer(truth, chosen))
+    fewer += [old - new for old, new in zip(before, after)]
+    print(f"{name:22} {before[0]:7.3f} {before[1]:6.3f}   {after[0]:7.3f} {after[1]:6.3f}")
+
+sound, _ = soundfile.read("docs/assets/speech/allison/zero.flac", dtype="float32")
+display(Audio(sound, rate=RATE), Audio(deepened(sound, 0.8), rate=RATE))
+
+assert min(fewer) > 0.1  # claim: asr-deeper
 
 # %% read-audio
 SHORTEST, LONGEST = 0.1, 30.0  # seconds
@@ -655,20 +671,3 @@ print(type(recognise).__name__)
 print("returns:", ", ".join(answer))
 
 assert answer["text"] == processor.decode(logits.argmax(dim=-1))  # claim: asr-pipeline
-
-# %% long tags=["trained", "compact"]
-pause = np.zeros(RATE // 2, dtype=np.float32)
-parts = []
-strings = groups["espeak-ng, new voices"]
-for one in strings:
-    parts += [soundfile.read(one["file"], dtype="float32")[0], pause]
-lecture = np.concatenate(parts)
-script = " ".join(one["text"] for one in strings)
-
-whole = recognise({"raw": lecture, "sampling_rate": RATE})["text"]
-cut = {"chunk_length_s": 10, "stride_length_s": 2}
-pieces = recognise({"raw": lecture, "sampling_rate": RATE}, **cut)["text"]
-frames = len(lecture) // step
-print(f"{len(lecture) / RATE:.0f} s: {frames:,} frames, {frames**2:,} attention weights a head")
-print(f"in one piece:      {jiwer.wer(script, whole):.3f} of the words wrong")
-print(f"in pieces of 10 s: {jiwer.wer(script, pieces):.3f}")
