@@ -452,7 +452,7 @@ KINDS = {"input_values": "sound", "pixel_values": "a picture", "input_ids": "tex
 reads = {pair: getattr(transformers, kind).main_input_name for pair, kind in classes.items()}
 rows, columns = list(TASKS), list(kinds)
 
-figure, axis = plt.subplots(figsize=(5.8, 5.6))
+figure, axis = plt.subplots(figsize=(6.4, 5.4))
 for (key, name), colour in zip(KINDS.items(), ["C3", "C0", "C1"]):
     places = [pair for pair in classes if reads[pair] == key]
     across = [columns.index(family) for _, family in places]
@@ -460,9 +460,10 @@ for (key, name), colour in zip(KINDS.items(), ["C3", "C0", "C1"]):
     axis.plot(across, down, "s", color=colour, markersize=13, label=f"reads {name}")
 for row, task in enumerate(rows):
     axis.text(len(columns) + 0.4, row, f"{len(known[task])}", ha="right", va="center")
-axis.set_yticks(range(len(rows)), [task.replace("language ", "language\n") for task in rows])
+axis.set_yticks(range(len(rows)), rows)
 axis.set_xticks(range(len(columns) + 1), [*columns, "library"], rotation=45, ha="left")
 axis.xaxis.tick_top()
+axis.tick_params(labelsize=12)
 axis.set(xlim=(-0.6, len(columns) + 0.5), ylim=(len(rows) - 0.4, -0.6))
 axis.legend(loc="upper center", bbox_to_anchor=(0.4, -0.02), ncols=3, handletextpad=0)
 plt.show()
