@@ -233,6 +233,26 @@ assert {sketch(*SITE[task]).main_input_name for task in SITE} == {
     "pixel_values",
 }  # claim: pattern-three-inputs
 
+# %% one-body
+HEADS = {
+    WAV2VEC2: "Wav2Vec2ForSequenceClassification Wav2Vec2ForCTC",
+    BERT: "BertForSequenceClassification BertForTokenClassification BertForQuestionAnswering BertForMaskedLM",
+    GPT2: "GPT2LMHeadModel GPT2ForSequenceClassification GPT2ForTokenClassification",
+}
+same = []
+for name, kinds in HEADS.items():
+    bodies = []
+    for kind in kinds.split():
+        model = sketch(name, kind)
+        heads = {part for part, _ in model.named_children()} - {model.base_model_prefix, "dropout"}
+        print(f"{kind:34}", *sorted(heads, reverse=True))
+        body = {part: tuple(p.shape) for part, p in model.base_model.named_parameters()}
+        bodies.append({part: body[part] for part in body if not part.startswith("pooler")})
+    print(f"  in each: the same {len(bodies[0])} tensors of the body")
+    same += [body == bodies[0] for body in bodies]
+
+assert all(same)  # claim: pattern-one-body
+
 # %% outputs tags=["compact"]
 EXAMPLE = {
     "input_ids": torch.full((1, 11), 5),  # eleven tokens
@@ -253,26 +273,6 @@ for task, (name, kind) in SITE.items():
 
 one_row = [task for task in scores if len(scores[task].get("logits", "no logits")) == 2]
 assert [task.split()[-1] for task in one_row] == ["classification"] * 3  # claim: pattern-one-row
-
-# %% one-body
-HEADS = {
-    WAV2VEC2: "Wav2Vec2ForSequenceClassification Wav2Vec2ForCTC",
-    BERT: "BertForSequenceClassification BertForTokenClassification BertForQuestionAnswering BertForMaskedLM",
-    GPT2: "GPT2LMHeadModel GPT2ForSequenceClassification GPT2ForTokenClassification",
-}
-same = []
-for name, kinds in HEADS.items():
-    bodies = []
-    for kind in kinds.split():
-        model = sketch(name, kind)
-        heads = {part for part, _ in model.named_children()} - {model.base_model_prefix, "dropout"}
-        print(f"{kind:34}", *sorted(heads, reverse=True))
-        body = {part: tuple(p.shape) for part, p in model.base_model.named_parameters()}
-        bodies.append({part: body[part] for part in body if not part.startswith("pooler")})
-    print(f"  in each: the same {len(bodies[0])} tensors of the body")
-    same += [body == bodies[0] for body in bodies]
-
-assert all(same)  # claim: pattern-one-body
 
 # %% families
 NAMES = {
