@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import transformers
-import yaml
 from transformers.models.auto import modeling_auto
 
+from livedocs.navigation import read_site
 from livedocs.snippets import Snippet
 
 ROOT = Path(__file__).parents[1]
@@ -79,15 +79,8 @@ def test_every_task_and_every_family_leads_to_a_page() -> None:
 
 def test_the_page_leads_to_every_page_about_a_model_or_a_task() -> None:
     """Protects new pages from being left out: whatever the three groups of the navigation hold is linked here."""
-    settings = (ROOT / "mkdocs.yml").read_text(
-        "utf-8"
-    )  # it has tags that only its builders know; the navigation has none
-    found = re.search(r"^nav:\n(?:[ \n].*\n)+", settings, re.M)
-    assert found
-    navigation = yaml.safe_load(found[0])["nav"]
-    groups = {name: pages for entry in navigation for name, pages in entry.items()}
-    three = groups["Language"] + groups["Speech"] + groups["Vision"]
-    there = [page for entry in three for page in entry.values()]
+    sections = ("Language", "Speech", "Vision")
+    there = [entry.file for entry in read_site(ROOT).entries if entry.section in sections]
     text = PAGE.read_text("utf-8")
-    assert len(there) > 20
+    assert len(there) >= 20
     assert [page for page in there if f"]({page})" not in text] == []
