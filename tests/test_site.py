@@ -420,7 +420,8 @@ def test_every_page_exists_as_markdown_and_says_what_it_is(builder: str, request
         up = "../" * name.count("/")
         for kind, place in (("text/markdown", f"{Path(name).stem}.md"), ("application/atom+xml", f"{up}feed.xml")):
             assert re.search(
-                rf'<link rel="alternate" type="{re.escape(kind)}" title="[^"]+" href="(\./)?{place}">', head
+                rf'<link rel="alternate(?: describedby)?" type="{re.escape(kind)}" title="[^"]+" href="(\./)?{place}">',
+                head,
             ), name
         for key in ("og:title", "og:description", "og:type", "twitter:card"):
             assert re.search(rf'<meta (?:property|name)="{key}" content="[^"]+">', head), f"{name} has no {key}"

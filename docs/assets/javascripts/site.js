@@ -27,10 +27,20 @@
     }
   }
 
+  // Wide tables scroll in a box of the theme's. Where nothing in it can be reached with the Tab key, the box itself must be.
+  function reachTables() {
+    for (const box of document.querySelectorAll(".md-typeset__scrollwrap:not([tabindex])")) {
+      if (box.closest("details") || box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    }
+  }
+
   // Nor does it name its search dialog.
   document.querySelector('.md-search[role="dialog"]:not([aria-label])')?.setAttribute("aria-label", "Search");
 
-  new MutationObserver(nameLandmarks).observe(document.documentElement, { childList: true, subtree: true });
+  new MutationObserver(() => {
+    nameLandmarks();
+    reachTables();
+  }).observe(document.documentElement, { childList: true, subtree: true });
 
   // Terms of the glossary. Without this script they are links with a title. With it, the definition appears when a term is
   // pointed at or reached with the Tab key, stays while the pointer is on it, and goes with Escape. On a touch screen the
