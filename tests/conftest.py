@@ -1,4 +1,4 @@
-"""What the tests share: a small project of its own for each test."""
+"""What the tests share: a small project of its own for each test; and the built site, and a browser to read it with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from mkdocs.commands.build import build
@@ -19,6 +21,9 @@ from livedocs.errors import DocsError
 from livedocs.project import Project, load_project
 from livedocs.recording import record
 from livedocs.records import Records
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 os.environ["NO_MKDOCS_2_WARNING"] = "1"
 ROOT = Path(__file__).parent.parent
@@ -200,3 +205,58 @@ class Toy:
 def toy(tmp_path: Path) -> Toy:
     """A small project that is in order, not yet recorded."""
     return Toy(tmp_path)
+
+
+# -- the built site ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def site(shared_folder: Path) -> Path:
+    """The site as MkDocs builds it."""
+    from browsing import built
+
+    return built(shared_folder, "mkdocs")
+
+
+@pytest.fixture(scope="session")
+def zensical_site(shared_folder: Path) -> Path:
+    """The site as Zensical builds it from the same mkdocs.yml."""
+    from browsing import built
+
+    return built(shared_folder, "zensical")
+
+
+@pytest.fixture(scope="session")
+def address(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the MkDocs site is served."""
+    from browsing import serving
+
+    with serving(site, tmp_path_factory.mktemp("served")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def zensical_address(zensical_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the Zensical site is served."""
+    from browsing import serving
+
+    with serving(zensical_site, tmp_path_factory.mktemp("served-zensical")) as url:
+        yield url
+
+
+# Not for the whole session: while Playwright is at work, nothing else in the same process can start it, such as the
+# program that draws previews.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, headless, that asks nothing of the network by itself."""
+    from browsing import launched
+
+    with launched() as found:
+        yield found

@@ -2,200 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import html.parser
-import http.server
 import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
 
-import axe_core_python
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Request, sync_playwright
-from playwright.sync_api import Page as Tab
+from browsing import AXE, DESK, PAGES, PHONE, ROOT, opened
+from playwright.sync_api import Browser
 
 from livedocs.guides import Guides
-from livedocs.machines import write
 from livedocs.navigation import read_site
 from livedocs.project import load_project
 from livedocs.pytest_plugin import page_parts
-
-ROOT = Path(__file__).parents[1]
-PAGES = [path.relative_to(ROOT / "docs").with_suffix(".html").as_posix() for path in load_project(ROOT).pages]
-PAGES += [f"guides/{path.stem}.html" for path in sorted((ROOT / "docs/guides").glob("*.ipynb"))]
-AXE = next(Path(axe_core_python.__file__).parent.glob("axe*.js")).read_text("utf-8")
-SCHEMES = ("light", "dark")
-PHONE = {"width": 390, "height": 844}
-DESK = {"width": 1440, "height": 900}
-
-
-def build(folder: Path, builder: str) -> Path:
-    """Build the project's site with one of the two builders; returns the folder with its files."""
-    settings = (ROOT / "mkdocs.yml").read_text("utf-8")
-    # Copied, since Zensical refuses a link that leads out of the project.
-    for part in ("docs", "snippets", "guides", "livedocs", "sample_data", "training", "overrides"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for card in (ROOT / "checkpoints").glob("*/README.md"):
-        (folder / "checkpoints" / card.parent.name).mkdir(parents=True)
-        shutil.copy(card, folder / "checkpoints" / card.parent.name)
-    (folder / "mkdocs.yml").write_text(settings, "utf-8")
-    command = [sys.executable, "-m", builder, "build", "--strict"]
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "NO_MKDOCS_2_WARNING": "1"},
-        check=False,
-    )
-    output = done.stdout + done.stderr
-    assert done.returncode == 0, output
-    assert "WARNING" not in output, output
-    if builder == "zensical":  # it runs no hooks, so what MkDocs does by itself is a second step
-        write(folder, folder / "site")
-    return folder / "site"
-
-
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site as MkDocs builds it."""
-    return build(tmp_path_factory.mktemp("mkdocs"), "mkdocs")
-
-
-@pytest.fixture(scope="session")
-def zensical_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site as Zensical builds it from the same mkdocs.yml."""
-    return build(tmp_path_factory.mktemp("zensical"), "zensical")
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@contextlib.contextmanager
-def serving(folder: Path, below: Path) -> Iterator[str]:
-    """Serve a built site from a sub-path, as a static host might; yields its address."""
-    below.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(folder, below / "some" / "path", dirs_exist_ok=True)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(below)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/some/path/"
-    finally:
-        server.shutdown()
-
-
-@pytest.fixture(scope="session")
-def address(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the MkDocs site is served."""
-    with serving(site, tmp_path_factory.mktemp("served")) as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def zensical_address(zensical_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the Zensical site is served."""
-    with serving(zensical_site, tmp_path_factory.mktemp("served-zensical")) as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, headless, that asks nothing of the network by itself."""
-    path = shutil.which("chromium")
-    assert path, "Chromium is missing: install the Debian package `chromium`, or run `make test` as root"
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, args=[*arguments, "--disable-sync", "--no-first-run"]
-        )
-        yield browser
-        browser.close()
-
-
-@contextlib.contextmanager
-def opened(browser: Browser, url: str, *, scheme: str = "light", size: dict[str, int] = DESK) -> Iterator[Tab]:
-    """A tab in which a page has loaded; it fails on any error in the console and any request to another host."""
-    context: BrowserContext = browser.new_context(
-        color_scheme=scheme,  # type: ignore[arg-type]
-        viewport=size,  # type: ignore[arg-type]
-        reduced_motion="reduce",
-        permissions=["clipboard-read", "clipboard-write"],
-    )
-    problems: list[str] = []
-    host = re.match(r"https?://[^/]+/", url)
-    assert host
-
-    def on_request(request: Request) -> None:
-        if not request.url.startswith((host[0], "data:", "blob:")):
-            problems.append(f"request to another host: {request.url}")
-
-    def on_console(message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            problems.append(f"{message.type} in the console: {message.text}")
-
-    tab = context.new_page()
-    tab.on("request", on_request)
-    tab.on("console", on_console)
-    tab.on("pageerror", lambda error: problems.append(f"error in a script: {error}"))
-    tab.on("requestfailed", lambda request: problems.append(f"failed request: {request.url}"))
-    tab.on(
-        "response", lambda answer: problems.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None
-    )
-    tab.goto(url)
-    tab.wait_for_load_state("networkidle")
-    yield tab
-    context.close()
-    assert not problems, f"{url}: " + "; ".join(problems)
-
-
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("page", PAGES)
-def test_axe_finds_no_violation(browser: Browser, address: str, page: str, scheme: str) -> None:
-    """Protects readers who use a screen reader, a keyboard, or need contrast; in light and dark, on every page."""
-    with opened(browser, address + page, scheme=scheme) as tab:
-        shown = tab.evaluate("document.body.getAttribute('data-md-color-scheme')")
-        assert shown == {"light": "default", "dark": "slate"}[scheme]
-        tab.evaluate(AXE)
-        result = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    found = [
-        f"{violation['id']}: {node['html'][:160]} ({node['failureSummary'][:200]})"
-        for violation in result["violations"]
-        for node in violation["nodes"]
-    ]
-    assert not found, "\n".join(found[:10])
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_nothing_scrolls_sideways_on_a_phone(browser: Browser, address: str, page: str) -> None:
-    """Protects readers on a phone: the page is never wider than 390 pixels; code scrolls inside its own box."""
-    with opened(browser, address + page, size=PHONE) as tab:
-        for choice in ("Compact", "Full size"):
-            for label in tab.locator(".ld-profiles label", has_text=choice).all()[:1]:
-                label.click()
-            width = tab.evaluate("document.documentElement.scrollWidth")
-            assert width <= PHONE["width"], f"{page} is {width} pixels wide with the tab {choice}"
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_every_page_loads_only_the_site_itself(browser: Browser, address: str, page: str) -> None:
-    """Protects privacy and offline use: scrolled to its end, a page asks no other host and logs no error."""
-    with opened(browser, address + page) as tab:
-        tab.evaluate("window.scrollTo(0, document.body.scrollHeight)")
-        tab.wait_for_load_state("networkidle")
-        assert tab.locator("h1").count() == 1
-        missing = tab.evaluate("[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)")
-        assert not missing
 
 
 def test_search_finds_patch_embedding(browser: Browser, address: str) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browsing import AXE, PHONE, opened, serving
 from conftest import Toy
 from playwright.sync_api import Browser
 from playwright.sync_api import Page as Tab
-from test_site import AXE, PHONE, browser, opened, serving  # noqa: F401 - `browser` is a fixture
 
 from livedocs import talk
 from livedocs.errors import DocsError
@@ -252,7 +252,7 @@ FITS = """() => Reveal.getSlides().flatMap(slide => {
 })"""
 
 
-def test_slides_fit_and_keys_move(browser: Browser, deck: str) -> None:  # noqa: F811
+def test_slides_fit_and_keys_move(browser: Browser, deck: str) -> None:
     """Protects the speaker: nothing is cut off at 1280 × 720, nothing comes from elsewhere, and the keys do what they should."""
     with opened(browser, deck, size=SLIDE) as tab:
         ready(tab)
@@ -277,7 +277,7 @@ def test_slides_fit_and_keys_move(browser: Browser, deck: str) -> None:  # noqa:
         assert tab.evaluate("Reveal.VERSION") in (ROOT / "docs/assets/reveal/README.txt").read_text("utf-8")
 
 
-def test_the_notes_have_a_window_of_their_own(browser: Browser, deck: str) -> None:  # noqa: F811
+def test_the_notes_have_a_window_of_their_own(browser: Browser, deck: str) -> None:
     """Protects the speaker: the window shows the notes of the slide, and follows."""
     with opened(browser, deck, size=SLIDE) as tab:
         ready(tab)
@@ -294,7 +294,7 @@ def test_the_notes_have_a_window_of_their_own(browser: Browser, deck: str) -> No
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_on_the_slides(browser: Browser, deck: str, scheme: str) -> None:  # noqa: F811
+def test_axe_finds_nothing_on_the_slides(browser: Browser, deck: str, scheme: str) -> None:
     """Protects readers who use a screen reader or need contrast, in both layouts. Figures are judged on their pages."""
     for layout in ("?read", "?slides") if scheme == "light" else ("?read",):
         with opened(browser, deck + layout, scheme=scheme, size=SLIDE) as tab:
@@ -305,7 +305,7 @@ def test_axe_finds_nothing_on_the_slides(browser: Browser, deck: str, scheme: st
             assert not found, layout + "\n".join(found[:10])
 
 
-def test_on_a_phone_and_without_scripts_the_talk_is_a_page(browser: Browser, deck: str) -> None:  # noqa: F811
+def test_on_a_phone_and_without_scripts_the_talk_is_a_page(browser: Browser, deck: str) -> None:
     """Protects those without a lectern: all slides and notes below each other, no wider than the screen."""
     shown = "[...document.querySelectorAll('section > .slide, .notes')].filter(e => e.getClientRects().length).length"
     with opened(browser, deck, size=PHONE) as tab:
@@ -323,7 +323,7 @@ def test_on_a_phone_and_without_scripts_the_talk_is_a_page(browser: Browser, dec
     context.close()
 
 
-def test_printed_a_slide_is_a_page(browser: Browser, deck: str) -> None:  # noqa: F811
+def test_printed_a_slide_is_a_page(browser: Browser, deck: str) -> None:
     """Protects those who hand out a PDF: one page for each slide, as wide as a slide."""
     with opened(browser, f"{deck}?print-pdf", size=SLIDE) as tab:
         ready(tab)
