@@ -90,6 +90,32 @@ def check_labels(model: nn.Module, labels: Iterable[int | Sequence[int]], ignore
                 )
 
 
+def check_tokens(model: nn.Module, sequences: Iterable[Sequence[int]]) -> None:
+    """See whether a model can read sequences of tokens.
+
+    Args:
+        model: A model that reads text.
+        sequences: The numbers of the tokens.
+
+    Raises:
+        ValueError: A sequence is empty or longer than the model reads, or a token is none of its vocabulary.
+    """
+    longest: int = model.config.max_position_embeddings  # type: ignore[assignment, union-attr]
+    entries: int = model.config.vocab_size  # type: ignore[assignment, union-attr]
+    for place, sequence in enumerate(sequences):
+        if not 0 < len(sequence) <= longest:
+            raise ValueError(
+                f"example {place} has {len(sequence)} tokens, and the model reads 1 to {longest}. Leave empty texts out, "
+                "and cut long ones."
+            )
+        for number in (min(sequence), max(sequence)):
+            if not 0 <= number < entries:
+                raise ValueError(
+                    f"example {place} has token {number}, and the model's vocabulary ends at {entries - 1}. Take the "
+                    "tokenizer that belongs to the model."
+                )
+
+
 class Progress(TrainerCallback):
     """One bar for the training, with the loss in it, in place of a line for each entry of the log."""
 
