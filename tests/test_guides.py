@@ -14,7 +14,7 @@ from conftest import Toy
 from nbclient import NotebookClient
 from torch import nn
 
-from guides.common import check_labels, check_memory, checkpoint
+from guides.common import check_labels, check_memory, check_pairs, check_tokens, checkpoint
 from livedocs import notebook_pages
 from livedocs.errors import DocsError
 from livedocs.guides import FIND_DATA, Guides, whole_run_wanted
@@ -25,6 +25,7 @@ NAMES = GUIDES.names()
 TASK_PAGES = {
     "text_classification": "text-classification.md",
     "token_classification": "token-classification.md",
+    "question_answering": "question-answering.md",
 }
 """The page that explains the model of each guide."""
 
@@ -189,6 +190,46 @@ def test_labels_that_do_not_fit_the_head_are_named(labels: list[int], said: str)
     with pytest.raises(ValueError, match=re.escape(said)):
         check_labels(model, labels)  # type: ignore[arg-type]
     check_labels(model, [0, 2, -100, [1, 2]])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("sequences", "said"),
+    [
+        pytest.param([[0, 9], [1] * 6], "example 1 has 6 tokens, and the model reads 1 to 5", id="too long"),
+        pytest.param([[]], "example 0 has 0 tokens", id="empty"),
+        pytest.param([[0], [3, 10, 2]], "example 1 has token 10, and the model's vocabulary ends at 9", id="unknown"),
+        pytest.param([[4, -100]], "example 0 has token -100", id="a label"),
+    ],
+)
+def test_tokens_that_a_model_cannot_read_are_named(sequences: list[list[int]], said: str) -> None:
+    """Protects against an index error deep inside the embeddings: the first bad sequence and the model's limit are told."""
+    model = SimpleNamespace(config=SimpleNamespace(max_position_embeddings=5, vocab_size=10))
+    with pytest.raises(ValueError, match=re.escape(said)):
+        check_tokens(model, sequences)  # type: ignore[arg-type]
+    check_tokens(model, [[0, 9], [3] * 5])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("sources", "targets", "said"),
+    [
+        pytest.param(
+            [[5], [5, 40]], [[1], [2]], "the source of example 1 has the token 40, and the vocabulary has 40", id="read"
+        ),
+        pytest.param([[5]], [[-1]], "the target of example 0 has the token -1", id="written"),
+        pytest.param([[5], [6]], [[1], []], "the target of example 1 is empty", id="empty"),
+        pytest.param([[5] * 9], [[1]], "has 9 tokens, and the model has 8 positions", id="long"),
+    ],
+)
+def test_pairs_that_do_not_fit_an_encoder_decoder_are_named(
+    sources: list[list[int]], targets: list[list[int]], said: str
+) -> None:
+    """Protects against index errors and losses that are no numbers: the first bad pair and the limit are told."""
+    model = SimpleNamespace(config=SimpleNamespace(vocab_size=40, max_position_embeddings=8))
+    with pytest.raises(ValueError, match=re.escape(said)):
+        check_pairs(model, sources, targets)  # type: ignore[arg-type]
+    check_pairs(model, [[0, 39], [5] * 8], [[1], [2]])  # type: ignore[arg-type]
+    without_a_table = SimpleNamespace(config=SimpleNamespace(vocab_size=40))
+    check_pairs(without_a_table, [[5] * 900], [[1]])  # type: ignore[arg-type]
 
 
 def test_a_notebook_outside_of_a_checkout_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

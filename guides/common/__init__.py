@@ -116,6 +116,37 @@ def check_tokens(model: nn.Module, sequences: Iterable[Sequence[int]]) -> None:
                 )
 
 
+def check_pairs(model: nn.Module, sources: Iterable[Sequence[int]], targets: Iterable[Sequence[int]]) -> None:
+    """See whether an encoder-decoder can be trained on pairs of tokenized texts.
+
+    Args:
+        model: A model that reads a text and writes one.
+        sources: The numbers of the tokens that it reads.
+        targets: Those that it shall write.
+
+    Raises:
+        ValueError: A text has no tokens, or more than the model has positions, or a token that is not in its vocabulary.
+    """
+    entries: int = model.config.vocab_size  # type: ignore[assignment, union-attr]
+    # A model whose positions are distances, such as T5, has no table of them that could end.
+    longest = getattr(model.config, "max_position_embeddings", None)
+    for what, rows in (("source", sources), ("target", targets)):
+        for place, row in enumerate(rows):
+            if not row:
+                raise ValueError(f"the {what} of example {place} is empty. Leave such pairs out.")
+            if longest is not None and len(row) > longest:
+                raise ValueError(
+                    f"the {what} of example {place} has {len(row)} tokens, and the model has {longest} positions. "
+                    f"Tokenize with `truncation=True, max_length={longest}`, or leave such pairs out."
+                )
+            bad = next((token for token in row if not 0 <= token < entries), None)
+            if bad is not None:
+                raise ValueError(
+                    f"the {what} of example {place} has the token {bad}, and the vocabulary has {entries} entries, for 0 to "
+                    f"{entries - 1}. Load the tokenizer from the same checkpoint as the model."
+                )
+
+
 class Progress(TrainerCallback):
     """One bar for the training, with the loss in it, in place of a line for each entry of the log."""
 
