@@ -9,7 +9,6 @@ import linecache
 import logging
 import os
 import sys
-import time
 import traceback
 import types
 import warnings
@@ -18,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from livedocs.capture import Captured, capturing
+from livedocs.capture import Captured, capturing, processor_seconds
 from livedocs.errors import DocsError
 from livedocs.snippets import Cell, Snippet
 
@@ -38,7 +37,7 @@ class CellRun:
     Attributes:
         name: The cell's name.
         output: What it printed, showed and played.
-        seconds: Time that its code took, drawing included, without the packing of its figures.
+        seconds: Of processor time that its code took, drawing included, without the packing of its figures.
         proved: Claims whose assertion ran and held.
     """
 
@@ -108,14 +107,14 @@ class Run:
             _in_folder(self.folder),
             _as_main(self.module),
         ):
-            start = time.perf_counter()
+            start = processor_seconds()
             with _deprecations_are_errors() as deprecations:
                 try:
                     exec(code, self.module.__dict__)
                     self.folder = Path.cwd()  # as in a script, a changed folder stays changed
                 except (Exception, SystemExit) as error:
                     problem = _describe(error, file, cell.source_line, f"cell '{cell.name}'")
-            seconds = time.perf_counter() - start
+            seconds = processor_seconds() - start
         place = f"{file}:{cell.source_line}: cell '{cell.name}'"
         if not problem and deprecations:
             problem = f"{place} uses something deprecated: {deprecations[0]}; use what it names instead"
