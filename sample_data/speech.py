@@ -104,6 +104,7 @@ _FLITE_COUNTS: dict[Kind, int] = {"strings": 600, "words": 216}  # clips of each
 _FLITE_STRINGS = 24
 _ESPEAK_STRINGS = 60
 
+_PIECE = 640  # samples, 40 ms
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -564,20 +565,53 @@ def held_out(voice: str, folder: Path = FOLDER) -> list[Clip]:
     return [Clip(read_audio(folder / entry["file"]), entry["text"], voice, entry["file"][:-5]) for entry in mine]
 
 
-def augment(samples: NDArray[np.float32], chance: np.random.Generator) -> NDArray[np.float32]:
+def shifted(samples: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+    """The clip as if a throat of another size had said it: all frequencies times a factor, at the same length.
+
+    It is played faster or slower, and pieces of 40 ms are then laid over one another, closer or further apart, each
+    chosen from its surroundings so that it goes on where the last one stops (waveform-similarity overlap-add, Verhelst
+    and Roelands, https://doi.org/10.1109/ICASSP.1993.319366).
+
+    Args:
+        samples: float32 [t] at `RATE`.
+        factor: Above 1 for a higher voice.
+
+    Returns:
+        float32 [t].
+    """
+    size, hop, reach = _PIECE, _PIECE // 2, _PIECE // 4
+    played = np.interp(np.arange(0, len(samples) - 1, factor), np.arange(len(samples)), samples)
+    played = np.pad(played.astype(np.float32), (0, 4 * size))
+    window = np.hanning(size).astype(np.float32)
+    found, place = np.zeros(len(samples) + size, np.float32), 0
+    for start in range(0, len(samples), hop):
+        wanted = int(start / factor)
+        if start:
+            # What would follow the last piece; and the pieces near the wanted place, one every 4 samples.
+            after = played[place + hop : place + hop + size]
+            near = np.lib.stride_tricks.sliding_window_view(played[wanted : wanted + reach + size], size)[::4]
+            place = wanted + 4 * int((near @ after).argmax())
+        found[start : start + size] += window * played[place : place + size]
+    return found[: len(samples)]
+
+
+def augment(samples: NDArray[np.float32], chance: np.random.Generator, shift: float = 0.0) -> NDArray[np.float32]:
     """The clip as if another throat had said it in another room to another microphone.
 
-    By chance: played faster or slower (which moves the pitch as well), with an echo, with high and low tones cut off as
-    a telephone does, with noise, and louder or softer.
+    By chance: with all frequencies shifted, played faster or slower (which moves the pitch as well), with an echo, with
+    high and low tones cut off as a telephone does, with noise, and louder or softer.
 
     Args:
         samples: float32 [t] at `RATE`.
         chance: What draws.
+        shift: How likely it is that the frequencies are shifted, by a factor between 0.75 and 1.4.
 
     Returns:
         float32 [t'], its peak at most 1.
     """
     found = samples
+    if shift and chance.random() < shift:
+        found = shifted(found, float(np.exp(chance.uniform(np.log(0.75), np.log(1.4)))))
     if chance.random() < 0.7:
         factor = chance.uniform(0.88, 1.14)
         places = np.arange(0, len(found) - 1, factor)

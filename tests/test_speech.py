@@ -185,12 +185,22 @@ def test_bad_recordings(tmp_path: Path, name: str, message: str) -> None:
         speech.read_audio(tmp_path / name)
 
 
+@pytest.mark.parametrize("factor", [0.75, 1.0, 1.4])
+def test_shifted_moves_frequencies_and_not_time(factor: float) -> None:
+    """Protects training with voices of other throats: a tone gets higher or lower, at the same length and loudness."""
+    tone = _tone(1.0)
+    found = speech.shifted(tone, factor)
+    assert len(found) == len(tone) and found.dtype == np.float32
+    assert np.abs(np.fft.rfft(found)).argmax() == pytest.approx(440 * factor, abs=2)  # a bin a hertz
+    assert found.std() == pytest.approx(tone.std(), rel=0.1)
+
+
 def test_augment_keeps_what_is_said() -> None:
     """Protects training: the length changes by at most the speed, nothing is clipped, chance decides it all."""
     clip = Clip(_tone(1.0), "", "", "")
     for seed in range(12):
-        found = speech.augment(clip.samples, np.random.default_rng(seed))
-        again = speech.augment(clip.samples, np.random.default_rng(seed))
+        found = speech.augment(clip.samples, np.random.default_rng(seed), 0.5)
+        again = speech.augment(clip.samples, np.random.default_rng(seed), 0.5)
         assert found.dtype == np.float32 and np.abs(found).max() <= 1
         assert RATE / 1.15 < len(found) < RATE / 0.87
         np.testing.assert_array_equal(found, again)

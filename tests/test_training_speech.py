@@ -190,8 +190,13 @@ def test_committed_checkpoint_is_what_its_card_says(monkeypatch: pytest.MonkeyPa
         assert card.metric("accuracy human").value > 10 / 36
     else:
         assert card.metric("word error rate test").n == 400 and card.metric("word error rate human").n == 62
-        assert card.metric("character error rate test").value < 0.15
-        assert card.metric("word error rate test, word list").value < 0.1 < card.metric("word error rate test").value
+        assert card.metric("character error rate test").value < 0.06
+        assert (
+            card.metric("word error rate test, word list").value
+            < 0.06
+            < card.metric("word error rate test").value
+            < 0.2
+        )
         assert card.metric("word error rate human, word list").value < card.metric("word error rate human").value
 
 

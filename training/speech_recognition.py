@@ -47,6 +47,10 @@ class Recipe(shared.Recipe):
         flite: Share of the training clips that are flite's.
         more: Steps of a second round with CTC, which starts from the averaged weights of the first.
         more_rate: Its highest learning rate.
+        last: Steps of a third round, in which voices are shifted. Each round starts from the averaged weights of the one
+            before, rounded to half precision.
+        last_rate: Its highest learning rate.
+        shift: How likely it is in the last round that a clip's frequencies are shifted.
         words: Steps of the first stage, in which the network classifies single words.
         words_rate: Its highest learning rate.
         pretrained: The checkpoint whose network is taken over.
@@ -61,6 +65,9 @@ class Recipe(shared.Recipe):
     flite: float = 0.4
     more: int = 3_000
     more_rate: float = 6e-4
+    last: int = 12_000
+    last_rate: float = 8e-4
+    shift: float = 0.5
     words: int = 4_000
     words_rate: float = 8e-4
     pretrained: Path = wav2vec2.FOLDER
@@ -71,11 +78,20 @@ class Recipe(shared.Recipe):
             steps=self.words,
             learning_rate=self.words_rate,
             flite=self.flite,
+            shift=0.0,
             threads=self.threads,
             seed=self.seed,
             cache=self.cache,
             pretrained=self.pretrained,
         )
+
+    def rounds(self) -> list[Recipe]:
+        """The recipes of the rounds with CTC, one after the other."""
+        return [
+            replace(self, shift=0.0),
+            replace(self, steps=self.more, learning_rate=self.more_rate, seed=self.seed + 1, shift=0.0),
+            replace(self, steps=self.last, learning_rate=self.last_rate, seed=self.seed + 2),
+        ]
 
     def build(self, network: Wav2Vec2Model) -> Wav2Vec2ForCTC:
         """The model: a network, and a head with random weights."""
@@ -228,9 +244,8 @@ def train(folder: Path, recipe: Recipe) -> dict[str, Measurement]:
     with cards.replacing(folder) as fresh:
         _processor(fresh).save_pretrained(fresh)
         tokenizer = Wav2Vec2CTCTokenizer.from_pretrained(fresh)
-        model = fitted(recipe, model, tokenizer, clips)
-        again = replace(recipe, steps=recipe.more, learning_rate=recipe.more_rate, seed=recipe.seed + 1)
-        model = fitted(again, model, tokenizer, clips)
+        for part in recipe.rounds():
+            model = fitted(part, model.half().float(), tokenizer, clips)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         shared.save(fresh, model)
         return _write_card(fresh, recipe, wall / 60, cpu, clips)
@@ -258,7 +273,9 @@ def fitted(recipe: Recipe, model: Wav2Vec2ForCTC, tokenizer: Any, clips: Sequenc
 
     def loss_of(model: Wav2Vec2ForCTC, step: int) -> tuple[Tensor, dict[str, float]]:
         batch = next(order)
-        samples = shared.waves([speech.augment(shared.roomy(clips[i].samples, chance), chance) for i in batch])
+        samples = shared.waves(
+            [speech.augment(shared.roomy(clips[i].samples, chance), chance, recipe.shift) for i in batch]
+        )
         labels = torch.nn.utils.rnn.pad_sequence([targets[i] for i in batch], True, -100)
         loss = model(samples, labels=labels).loss
         return loss, {"loss": float(loss.detach())}
@@ -353,11 +370,12 @@ flite. No person was recorded for training with a transcript.
 
 The network comes from `{recipe.pretrained.name}`. In a first stage it learns to name single words, with a head of its own
 that is thrown away ({recipe.words:,} steps, learning rate {recipe.words_rate:g}): CTC leaves its first plateau, where it
-writes blanks alone, sooner from there. Then come {recipe.steps:,} steps with CTC (learning rate
-{recipe.learning_rate:g}) and {recipe.more:,} more from their averaged weights ({recipe.more_rate:g}), each with at most
-{recipe.seconds:g} s of sound, two fifths of it flite's. All stages use AdamW. Every clip is played
-faster or slower, with an echo, band limits and noise by chance, and with silence at both ends. All weights are
-trained. Masked spans of frames and channels, bfloat16 autocast, float32 weights, and an average of the weights
+writes blanks alone, sooner from there. Then come three rounds with CTC, of {recipe.steps:,} steps (learning rate
+{recipe.learning_rate:g}), {recipe.more:,} ({recipe.more_rate:g}) and {recipe.last:,} ({recipe.last_rate:g}). Each round starts
+from the averaged weights of the one before, in half precision. A step has at most {recipe.seconds:g} s of sound, two fifths
+of it flite's. All stages use AdamW. Every clip is played faster or slower, with an echo, band limits and noise by chance,
+and with silence at both ends. In the last round half of the clips have all their frequencies shifted as well, by a factor
+between 0.75 and 1.4: voices of other throats. All weights are trained. Masked spans of frames and channels, bfloat16 autocast, float32 weights, and an average of the weights
 ({recipe.average:g}).
 
 Training took {minutes:.0f} minutes on a shared machine with {recipe.threads} CPU thread ({cpu_seconds:.0f} s of
@@ -382,7 +400,7 @@ in the last column a beam search (pyctcdecode, 50 beams) that favours the 36 wor
 
 def quick(**changes: Any) -> Recipe:
     """A run of seconds: for tests, not for results."""
-    return replace(Recipe(steps=4, more=2, words=2, seconds=4.0, test=6), **changes)
+    return replace(Recipe(steps=4, more=2, last=2, words=2, seconds=4.0, test=6), **changes)
 
 
 def main() -> None:
