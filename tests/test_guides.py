@@ -26,6 +26,7 @@ TASK_PAGES = {
     "text_classification": "text-classification.md",
     "token_classification": "token-classification.md",
     "question_answering": "question-answering.md",
+    "causal_language_modelling": "text-generation.md",
 }
 """The page that explains the model of each guide."""
 
