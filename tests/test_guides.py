@@ -27,6 +27,7 @@ TASK_PAGES = {
     "token_classification": "token-classification.md",
     "question_answering": "question-answering.md",
     "causal_language_modelling": "text-generation.md",
+    "image_classification": "image-classification-vit.md",
 }
 """The page that explains the model of each guide."""
 
