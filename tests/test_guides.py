@@ -28,6 +28,7 @@ TASK_PAGES = {
     "question_answering": "question-answering.md",
     "causal_language_modelling": "text-generation.md",
     "image_classification": "image-classification-vit.md",
+    "summarization": "summarization.md",
 }
 """The page that explains the model of each guide."""
 
