@@ -29,6 +29,7 @@ TASK_PAGES = {
     "causal_language_modelling": "text-generation.md",
     "image_classification": "image-classification-vit.md",
     "summarization": "summarization.md",
+    "translation": "translation.md",
 }
 """The page that explains the model of each guide."""
 
