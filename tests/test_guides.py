@@ -30,6 +30,7 @@ TASK_PAGES = {
     "image_classification": "image-classification-vit.md",
     "summarization": "summarization.md",
     "translation": "translation.md",
+    "audio_classification": "audio-classification.md",
 }
 """The page that explains the model of each guide."""
 
