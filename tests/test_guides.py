@@ -26,6 +26,7 @@ TASK_PAGES = {
     "text_classification": "text-classification.md",
     "token_classification": "token-classification.md",
     "question_answering": "question-answering.md",
+    "masked_language_modelling": "bert.md",
     "causal_language_modelling": "text-generation.md",
     "image_classification": "image-classification-vit.md",
     "summarization": "summarization.md",
