@@ -24,6 +24,11 @@ from livedocs.snippets import Cell, Snippet
 LABELS = {"compact": "Compact", "full-size": "Full size"}
 """What the tabs are called. Material keeps the reader's choice by this label, across pages."""
 
+_PLAIN = re.compile(r'<span class="(?:n|o|p|w)">([^<]*)</span>')
+"""Names, operators, punctuation and space, which have the colour of the code: more than half of all elements."""
+
+_LINES_A_FIGURE = 16
+
 _NOT_RECORDED = (
     "This cell speaks of predictions, which need the published weights. It was not run for this page: the full-size tabs "
     "show what runs on the published architecture with random weights, offline."
@@ -86,10 +91,12 @@ class Renderer:
             f"{name} {compact.versions[name]}" for name in ("transformers", "torch") if name in compact.versions
         )
         script = self._url(self.records.outputs / snippet.name / snippet.path.name)
+        recorded = compact.cells[cell.name]
+        high = height(cell.source, recorded.text, len(recorded.figures))
         both = " in both profiles" if len(passed) == 2 else ""
         return (
             f'<div class="ld-cell" id="cell-{snippet.name}-{cell.name}" data-cell="{embed.target}" role="group" '
-            f'aria-label="Cell {cell.name} of {snippet.file}">'
+            f'aria-label="Cell {cell.name} of {snippet.file}" {high}>'
             f'<div class="ld-cell__bar"><span class="ld-cell__name">{cell.name}</span>'
             f'<a class="ld-cell__source" href="{script}">{snippet.file}:{cell.line}</a></div>'
             f"{body}"
@@ -189,6 +196,12 @@ class Renderer:
         )
 
 
+def height(code: str, output: str, figures: int) -> str:
+    """About how high a cell will be, in lines, for browsers that lay it out only when it comes near: a `style`."""
+    lines = code.count("\n") + output.count("\n") + _LINES_A_FIGURE * figures
+    return f'style="--ld-lines:{lines}"'
+
+
 def _code(snippet: Snippet, cell: Cell, names: Sequence[tuple[int, str, str]] = ()) -> str:
     """The cell's code, highlighted; lines that prove a claim carry its anchor.
 
@@ -202,6 +215,7 @@ def _code(snippet: Snippet, cell: Cell, names: Sequence[tuple[int, str, str]] = 
         at = line - cell.source_line
         link = rf'\1<a class="ld-api" href="{address}">{word}</a>\2'
         lines[at] = re.sub(rf'(<span class="[^"]*">){re.escape(word)}(</span>)', link, lines[at], count=1)
+    lines = [_PLAIN.sub(r"\1", line) for line in lines]
     suffix = "" if snippet.profile == "compact" else f"-{snippet.profile}"
     for claim in snippet.cell_claims(cell.name):
         first, last = claim.line - cell.source_line, claim.end_line - cell.source_line

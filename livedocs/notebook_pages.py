@@ -20,10 +20,12 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
 from mkdocs.structure.toc import get_toc
+from mkdocs.utils.meta import get_data
 
 from livedocs.errors import DocsError
 from livedocs.guides import Guides, description
 from livedocs.html import _code as code_block
+from livedocs.html import height
 from livedocs.snippets import Snippet
 
 _PLACE = "livedocs-cell-{}-here"
@@ -79,6 +81,15 @@ def render(book: Any) -> str:
     return ""
 
 
+def _tags(guide: str, root: Path) -> list[str]:
+    """Words by which the search finds a guide: those of the page that explains its model, the first that it links to."""
+    explained = re.search(r"\]\(\.\./([\w-]+\.md)\)", guide)
+    if explained is None or not (page := root / "docs" / explained[1]).is_file():
+        return []
+    _, front_matter = get_data(page.read_text("utf-8"))
+    return [*front_matter.get("tags", []), "fine-tuning"]
+
+
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Show the notebook that was rendered, without what mkdocs-jupyter adds, and lead links to where pages are built."""
     if not page.file.src_uri.endswith(".ipynb"):
@@ -90,6 +101,7 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
     for name in guides.names():
         if guides.page(guides.read(name)) == Path(page.file.abs_src_path or ""):
             page.meta["description"] = description(guides.read(name))
+            page.meta["tags"] = _tags(guides.read(name).path.read_text("utf-8"), root)
 
     def resolved(match: re.Match[str]) -> str:
         address, mark, anchor = match[1].partition("#")
@@ -156,7 +168,7 @@ def _cell(cell: Any, about: dict[str, Any]) -> str:
     meta = f'<p class="ld-cell__meta">Passed with {stack}, in {seconds:.1f} s</p>' if seconds is not None else ""
     return (
         f'<div class="ld-cell" id="cell-{guide}-{name}" data-cell="guides/{guide}/{name}" role="group" '
-        f'aria-label="Cell {name} of guides/{guide}.py">'
+        f'aria-label="Cell {name} of guides/{guide}.py" {height(cell.source, below, below.count("<figure"))}>'
         f'<div class="ld-cell__bar"><span class="ld-cell__name">{name}</span>'
         f'<a class="ld-cell__source" href="{source}">{label}</a></div>'
         f"{code_block(snippet, snippet.cells[0])}{below}{meta}</div>"

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import unquote, urldefrag, urljoin
+from urllib.parse import quote, unquote, urldefrag, urljoin
 
 import pytest
 from browsing import AXE, DESK, PAGES, PHONE, ROOT, opened
@@ -31,6 +31,37 @@ def test_search_finds_patch_embedding(browser: Browser, address: str) -> None:
         result.wait_for()
         links = [link.get_attribute("href") or "" for link in tab.locator(".md-search-result__link").all()]
     assert any("image-classification-vit" in link for link in links), links
+
+
+WORDS = {
+    "ASR": "speech-recognition",
+    "speech to text": "speech-recognition",
+    "NER": "token-classification",
+    "MLM": "bert",
+    "LLM": "language-models",
+    "sentiment": "text-classification",
+    "QA": "question-answering",
+    "CNN": "image-classification-convnext",
+    "bounding boxes": "object-detection-detr",
+    "OCR": "which-model",
+    "linear_sum_assignment": "object-detection-detr",
+}
+"""What readers may type, and the page that is meant."""
+
+
+def test_search_knows_other_words(browser: Browser, address: str) -> None:
+    """Protects readers with another vocabulary: abbreviations, synonyms and names in code lead to the page that is meant."""
+    missed = {}
+    with opened(browser, address + "index.html") as tab:
+        for query, page in WORDS.items():
+            tab.goto(f"{address}index.html?q={quote(query)}")
+            tab.locator(".md-search-result__link").first.wait_for(state="attached")
+            tab.wait_for_timeout(100)
+            links = [link.get_attribute("href") or "" for link in tab.locator(".md-search-result__link").all()[:20]]
+            first = list(dict.fromkeys(re.split("[?#]", link.split("/")[-1])[0] for link in links))[:3]
+            if f"{page}.html" not in first:
+                missed[query] = first
+    assert not missed
 
 
 def test_copying_a_cell_yields_exactly_its_code(browser: Browser, address: str) -> None:
