@@ -32,6 +32,7 @@ TASK_PAGES = {
     "summarization": "summarization.md",
     "translation": "translation.md",
     "audio_classification": "audio-classification.md",
+    "image_segmentation": "image-segmentation-mask2former.md",
 }
 """The page that explains the model of each guide."""
 
