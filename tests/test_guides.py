@@ -33,6 +33,7 @@ TASK_PAGES = {
     "translation": "translation.md",
     "audio_classification": "audio-classification.md",
     "image_segmentation": "image-segmentation-mask2former.md",
+    "speech_recognition": "speech-recognition.md",
 }
 """The page that explains the model of each guide."""
 
