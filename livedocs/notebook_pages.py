@@ -159,6 +159,8 @@ def _cell(cell: Any, about: dict[str, Any]) -> str:
         else:
             parts.append(f'<pre class="ld-output__text" tabindex="0">{escape(data.get("text/plain", ""))}</pre>')
     below = f'<div class="ld-output">{"".join(parts)}</div>' if parts else ""
+    # A drawing has lines of text as well, which say nothing of its height.
+    printed = "".join(output.text for output in cell.outputs if output.output_type == "stream")
     line = cell.metadata.get("line")
     source = f"../outputs/guides/{guide}/{guide}.py"
     label = f"guides/{guide}.py" + (f":{line}" if line else "")
@@ -168,7 +170,7 @@ def _cell(cell: Any, about: dict[str, Any]) -> str:
     meta = f'<p class="ld-cell__meta">Passed with {stack}, in {seconds:.1f} s</p>' if seconds is not None else ""
     return (
         f'<div class="ld-cell" id="cell-{guide}-{name}" data-cell="guides/{guide}/{name}" role="group" '
-        f'aria-label="Cell {name} of guides/{guide}.py" {height(cell.source, below, below.count("<figure"))}>'
+        f'aria-label="Cell {name} of guides/{guide}.py" {height(cell.source, printed, below.count("<figure"))}>'
         f'<div class="ld-cell__bar"><span class="ld-cell__name">{name}</span>'
         f'<a class="ld-cell__source" href="{source}">{label}</a></div>'
         f"{code_block(snippet, snippet.cells[0])}{below}{meta}</div>"

@@ -28,9 +28,11 @@ TASK_PAGES = {
     "question_answering": "question-answering.md",
     "masked_language_modelling": "bert.md",
     "causal_language_modelling": "text-generation.md",
-    "image_classification": "image-classification-vit.md",
     "summarization": "summarization.md",
     "translation": "translation.md",
+    "image_classification": "image-classification-vit.md",
+    "object_detection": "object-detection-detr.md",
+    "depth_estimation": "depth-estimation-glpn.md",
     "audio_classification": "audio-classification.md",
     "image_segmentation": "image-segmentation-mask2former.md",
     "speech_recognition": "speech-recognition.md",
@@ -360,6 +362,7 @@ def test_a_notebook_is_a_page_of_the_site(site: Toy) -> None:
     assert "jupyter" not in html.lower().replace("mkdocs-jupyter", "")
     assert not re.search(r"(mathjax|mermaid|require\.js|cdnjs)", html, re.I)
     assert "find-data" not in html
+    assert all(int(lines) < 40 for lines in re.findall(r"--ld-lines:(\d+)", html)), "no cell here is that high"
     assert len(html) < 60_000
 
 
