@@ -306,7 +306,7 @@ reader = AutoTokenizer.from_pretrained(folder)
 
 context = "Marta Lind opened her bakery in Bergen in 1987. Every morning she bakes forty loaves of rye bread."
 inputs = reader("Where is the bakery?", context, return_tensors="pt")
-model.eval()
+model.to("cpu").eval()
 with torch.no_grad():
     difference = (again(**inputs).start_logits - model(**inputs).start_logits).abs().max()
 print(f"the largest difference to the model in memory: {difference:.6f}")
