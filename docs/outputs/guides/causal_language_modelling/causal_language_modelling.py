@@ -9,6 +9,7 @@
 
 # %% setup
 import tempfile
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import torch
@@ -39,8 +40,9 @@ work = tempfile.TemporaryDirectory()  # deleted when Python ends
 # We make one text of both. Beside it, here is what the base has read.
 
 # %% data
-packages = load_dataset("json", data_files="docs/assets/text/held-out-sections.json.gz", split="train")
-chapters = load_dataset("json", data_files="docs/assets/text/held-out-austen.json.gz", split="train")
+FOLDER = "docs/assets/text"
+packages = load_dataset("json", data_files=f"{FOLDER}/held-out-sections.json.gz", split="train")
+chapters = load_dataset("json", data_files=f"{FOLDER}/held-out-austen.json.gz", split="train")
 print(f"{len(packages)} descriptions, {len(chapters)} chapters\n")
 
 
@@ -49,8 +51,8 @@ def join(package):
 
 
 packages = packages.map(join)
-print(packages[3]["text"][:300], end="…\n\n")
-print(chapters[0]["paragraphs"][0][:300], end="…\n")
+for text in (packages[3]["text"], chapters[0]["paragraphs"][0]):
+    print(fill(text[:300], 90), end="…\n\n")
 
 # %% [markdown]
 # The chapters were held back when the base was trained. They will tell what it forgets.
@@ -101,7 +103,7 @@ held_out = {
 print(f"{len(train) * LENGTH:,} tokens to train on")
 for name, part in held_out.items():
     print(f"{len(part) * LENGTH:,} tokens held out: {name}")
-print("|".join(tokenizer.batch_decode([[number] for number in train[0]["input_ids"][:40]])))
+print("|".join(tokenizer.batch_decode([[number] for number in train[0]["input_ids"][:28]])))
 
 # %% [markdown]
 # `labels` is the same list as `input_ids`. The model itself compares the scores at each token with the token that comes next. Do
@@ -173,7 +175,7 @@ def write(writer, reader):
         inputs = reader(beginning, return_tensors="pt").to(writer.device)
         ids = writer.generate(
             **inputs,
-            max_new_tokens=40,
+            max_new_tokens=20,
             do_sample=True,
             top_p=0.9,
             pad_token_id=reader.eos_token_id,

@@ -73,7 +73,7 @@ def distinct(rows):
 data = distinct(row for library in ("numpy", "sklearn") for row in paragraphs(library))
 print(data)
 for number in (600, 1600, 2600):
-    print(f"\n{data[number]['file']}\n    {data[number]['text']}")
+    print(f"\n{data[number]['file']}\n    {data[number]['text'][:75]}…")
 
 # %% [markdown]
 # ## Hold some of it back
@@ -82,7 +82,7 @@ for number in (600, 1600, 2600):
 # how the model does on *other* texts of the same libraries.
 #
 # Two more things are worth knowing. How does it do on a library that it never read? NetworkX is for that. And what does it forget?
-# The base has read most chapters of Jane Austen's novels. There are sentences from those that it has not read.
+# The base has read most chapters of Jane Austen's novels. There are sentences from those that it did not read.
 
 # %% split
 places = sorted(set(data["file"]))
@@ -127,7 +127,7 @@ def tokens(part):
 train, watched = tokens(train), tokens(watched)
 held_out = {name: tokens(part) for name, part in held_out.items()}
 print(f"{sum(map(len, train['input_ids'])):,} tokens to train on")
-print(" ".join(tokenizer.convert_ids_to_tokens(train[600]["input_ids"])))
+print(" ".join(tokenizer.convert_ids_to_tokens(train[600]["input_ids"][:20])), "…")
 
 # %% [markdown]
 # ## Hide words
@@ -290,9 +290,10 @@ print(f"{outcome.global_step} steps, mean loss {outcome.training_loss:.2f}")
 # %% [markdown]
 # ## The learning curve
 #
-# Each point is a mean over other hidden words, so the curves tremble a little.
+# Words are hidden anew each time, so both curves tremble. The watched one is a mean over about 1,500 words, and some of them are
+# harder than others. For a smooth curve, hide them once and for all, as for the measurement.
 
-# %% curve tags=["trained"] alt="Two falling curves over the steps: the loss in training, which trembles, and the loss on paragraphs that are only watched."
+# %% curve tags=["trained"] alt="Two curves over the steps, both trembling and falling: the loss in training and the loss on paragraphs that are only watched. The first falls further."
 figure, axis = plt.subplots()
 for key, name in (("loss", "in training"), ("eval_loss", "watched")):
     log = [entry for entry in trainer.state.log_history if key in entry]
