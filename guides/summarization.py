@@ -9,6 +9,7 @@
 
 # %% setup
 import tempfile
+import textwrap
 from itertools import islice
 
 import matplotlib.pyplot as plt
@@ -49,10 +50,16 @@ def pairs(split, count, seed=0, wordings="known"):
     return Dataset.from_list([vars(pair) for pair in islice(made, count)])
 
 
+def show(text, mark=""):
+    print(textwrap.fill(text, 84, initial_indent=mark, subsequent_indent=mark))
+
+
 train, watched = pairs("train", 4000), pairs("train", 40, seed=1)
 print(train)
 for pair in train.select(range(3)):
-    print(f"\n{pair['text']}\n    {pair['headline']}")
+    print()
+    show(pair["text"])
+    print(f"    {pair['headline']}")
 
 # %% [markdown]
 # Narrow, and still a summary. One sentence in the announcement matters, in any place. Others use the same words about the version
@@ -70,7 +77,7 @@ print(f"{len(learned)} names for training, {len(held_out)} held out")
 print(f"names in both: {len(learned & held_out)}")
 print(f"{len(train)} to train on, {len(watched)} to watch, {len(test)} held out")
 print()
-print(reworded[0]["text"])
+show(reworded[0]["text"])
 print(f"    {reworded[0]['headline']}")
 
 # %% [markdown]
@@ -203,7 +210,7 @@ before = untrained.metrics
 first = rouge([text.split(". ")[0] for text in test["text"]], test["headline"])
 print("first sentence ", ", ".join(f"{name} {first[name]:.3f}" for name in ROUGE))
 print("pretrained     ", ", ".join(f"{name} {before[f'test_{name}']:.3f}" for name in ROUGE))
-print(f"> {texts(untrained.predictions)[0]}")
+show(texts(untrained.predictions)[0], "> ")
 
 # %% [markdown]
 # The pretrained model does what it has learned. It says the whole text again, as well as it can, until it is stopped. The words
@@ -222,17 +229,18 @@ print(f"{outcome.global_step} steps, mean loss {outcome.training_loss:.2f}")
 # takes longer.
 
 # %% curve tags=["trained"] alt="Two figures over the steps. Above, the loss in training and on watched announcements falls steeply and then slowly. Below, ROUGE-L on watched announcements rises and levels off close to one."
-figure, (above, below) = plt.subplots(2, 1, sharex=True)
-for axis, key, name in (
-    (above, "loss", "in training"),
-    (above, "eval_loss", "watched"),
-    (below, "eval_rougeL", "watched"),
+figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(6.4, 4.2))
+for axis, key, name, colour in (
+    (above, "loss", "in training", "C0"),
+    (above, "eval_loss", "watched", "C1"),
+    (below, "eval_rougeL", "watched", "C1"),
 ):
     log = [entry for entry in trainer.state.log_history if key in entry]
-    axis.plot([entry["step"] for entry in log], [entry[key] for entry in log], "o-", label=name)
+    steps, values = zip(*((entry["step"], entry[key]) for entry in log))
+    axis.plot(steps, values, "o-", label=name, color=colour)
 above.set(ylabel="loss", ylim=0)
 above.legend()
-below.set(xlabel="steps", ylabel="ROUGE-L", ylim=(0, 1))
+below.set(xlabel="steps", ylabel="ROUGE-L", ylim=(0, 1.05))
 plt.show()
 
 # %% [markdown]
@@ -263,7 +271,7 @@ assert harder["test_rougeL"] < after["test_rougeL"] - GAP  # claim: guide-sum-re
 # %% examples tags=["trained"]
 for part, found in ((test, final), (reworded, hard)):
     for number in range(2):
-        print(f"> {part[number]['text']}")
+        show(part[number]["text"], "> ")
         print(f">     {texts(found.predictions)[number]}")
         print(f">     {part[number]['headline']}   (true)\n")
 
@@ -286,7 +294,7 @@ TEXT = (
 HEADLINE = "kite 2.4 fixes a crash when printing in colour"
 inputs = reader(PREFIX + TEXT, return_tensors="pt")
 labels = reader(text_target=HEADLINE, return_tensors="pt")["input_ids"]
-model.eval()
+model.to("cpu").eval()
 with torch.no_grad():
     losses = [one(**inputs, labels=labels).loss for one in (again, model)]
 print(f"the difference of the losses: {(losses[0] - losses[1]).abs():.6f}")
@@ -303,7 +311,8 @@ for text in (TEXT, NEWS):
     inputs = reader(PREFIX + text, return_tensors="pt")
     written = again.generate(**inputs, max_length=48)
     answer = reader.decode(written[0], skip_special_tokens=True).strip()
-    print(f"> {text}\n>     {answer}\n")
+    show(text, "> ")
+    print(f">     {answer}\n")
     if text == TEXT:
         assert all(part in answer for part in NEEDED)  # claim: guide-sum-new
 

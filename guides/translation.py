@@ -118,7 +118,7 @@ print(type(model).__name__, f"with {model.num_parameters():,} weights, and all a
 # %% [markdown]
 # Two checks stand in this cell: do the pairs fit the model, and is there memory enough? The most common mistake is a tokenizer of
 # another model. Its numbers reach beyond the vocabulary, and end in an index error deep inside. A target without tokens
-# has a loss that is no number, and after one step all weights are none. Here is what the check says instead.
+# teaches nothing, and a batch of them has a loss that is no number. Here is what the check says instead.
 
 # %% checks
 for sources, targets in (([[5, 60_000]], [[7]]), ([[5], [6]], [[7], []])):
@@ -141,6 +141,8 @@ for key in ("decoder_input_ids", "labels"):
     print(f"{key:18}", *batch[key][1, :5].tolist(), "…", *batch[key][1, -3:].tolist())
 
 # %% [markdown]
+# The lower row is the upper one, a step ahead. 2 is `</s>`, and 0 is `<s>`, which BART's tokenizer puts before each text.
+#
 # ## A trainer
 #
 # `Seq2SeqTrainer` is a `Trainer` that can also let the model write: `predict_with_generate`. That is what should be measured.
@@ -220,17 +222,18 @@ print(f"{outcome.global_step} steps, mean loss {outcome.training_loss:.2f}")
 # The loss falls at once. BLEU waits: a sentence needs all its words, and their endings.
 
 # %% curve tags=["trained"] alt="Two figures over the steps. Above, the loss in training and on watched sentences falls steeply and levels off near zero. Below, BLEU on watched sentences rises, slowly at first and then close to 100."
-figure, (above, below) = plt.subplots(2, 1, sharex=True)
-for axis, key, name in (
-    (above, "loss", "in training"),
-    (above, "eval_loss", "watched"),
-    (below, "eval_bleu", "watched"),
+figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(6.4, 4.2))
+for axis, key, name, colour in (
+    (above, "loss", "in training", "C0"),
+    (above, "eval_loss", "watched", "C1"),
+    (below, "eval_bleu", "watched", "C1"),
 ):
     log = [entry for entry in trainer.state.log_history if key in entry]
-    axis.plot([entry["step"] for entry in log], [entry[key] for entry in log], "o-", label=name)
+    steps, values = zip(*((entry["step"], entry[key]) for entry in log))
+    axis.plot(steps, values, "o-", label=name, color=colour)
 above.set(ylabel="loss", ylim=0)
 above.legend()
-below.set(xlabel="steps", ylabel="BLEU", ylim=(0, 100))
+below.set(xlabel="steps", ylabel="BLEU", ylim=(0, 105))
 plt.show()
 
 # %% [markdown]
@@ -274,7 +277,7 @@ reader = AutoTokenizer.from_pretrained(folder)
 
 inputs = reader(PREFIX + "The king buys a hat today.", return_tensors="pt")
 labels = reader(text_target="Der König kauft heute einen Hut.", return_tensors="pt")["input_ids"]
-model.eval()
+model.to("cpu").eval()
 with torch.no_grad():
     losses = [one(**inputs, labels=labels).loss for one in (again, model)]
 print(f"the difference of the losses: {(losses[0] - losses[1]).abs():.6f}")
