@@ -39,6 +39,7 @@ from sample_data.scenes import LABELS, render, split
 BASE = checkpoint("checkpoints/glpn-scenes")  # full size: "nvidia/mit-b0"
 STEPS = 160  # suite: 45
 SCENES = 400  # suite: 120
+# full size: SCENES = 120
 WORTH = 0.55  # suite: 0.2
 BATCH = 16  # full size: 2
 LEARNING_RATE = 3e-3  # full size: 6e-5
@@ -401,9 +402,9 @@ assert found > 0.6  # claim: guide-seg-new
 # ## At full size, and at scale
 #
 # The full-size notebook trains SegFormer on [mit-b0](https://huggingface.co/nvidia/mit-b0), the smallest of the published
-# encoders, with 3.7 million weights and pictures of 512 by 512 pixels, by the same code. On its architecture this guide's code
-# takes one optimisation step, with random weights, whenever the test suite runs. For a good result on a graphics card, change
-# four things:
+# encoders, with 3.7 million weights, by the same code. It enlarges the scenes to 512 by 512 pixels, and takes fewer of them. On its
+# architecture this guide's code takes one optimisation step, with random weights, whenever the test suite runs. For a good result
+# on a graphics card, change four things:
 #
 # - **Data.** `load_dataset("merve/scene_parse_150", split="train")` fetches 20,210 photographs with their maps, in the columns
 #   `image` and `annotation`. In these maps 0 stands for what has no class, so give the processor `do_reduce_labels=True`: it takes
