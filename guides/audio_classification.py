@@ -250,8 +250,8 @@ plt.show()
 
 # %% [markdown]
 # One thing these numbers do not say: how the model does with people. All its teachers are voices of one synthesizer.
-# [Audio classification](../audio-classification.md) measures what that means for another model of this project, which learned in
-# the same way and was then tried on recordings of two people. Record your own voice before you rely on such a model.
+# [Audio classification](../audio-classification.md) measures what that means for another model of this project. It learned from
+# synthesizers as well, and was then tried on recordings of two people. Record your own voice before you rely on such a model.
 #
 # ## Save it, and load it again
 #
