@@ -373,7 +373,7 @@ for voice, name in speakers.items():
     accuracy[voice] = mine.mean()
     print(f"{name + ':':18} {mine.sum()} of {len(mine)} right, accuracy {mine.mean():.3f}")
 
-assert min(accuracy.values()) > 10 / config.num_labels  # claim: w2v-cls-works
+assert min(accuracy.values()) > 0.7  # claim: w2v-cls-works
 
 # %% order-counts tags=["trained", "compact"]
 people = [file for file, clip in clips.items() if clip["voice"] != "slt"]
@@ -385,7 +385,7 @@ forwards = sum(right[i] for i, voice in enumerate(voices) if voice != "slt")
 print(f"people, forwards:  {forwards} of {len(people)} right")
 print(f"people, backwards: {played_backwards} of {len(people)} right")
 
-assert played_backwards < forwards / 2  # claim: w2v-cls-order-counts
+assert played_backwards < forwards / 5  # claim: w2v-cls-order-counts
 
 # %% confusion tags=["trained", "compact"]
 words = list(config.id2label.values())
@@ -421,10 +421,12 @@ assert shares[0] > shares[-1] + 0.2  # claim: w2v-cls-sure
 # %% mistake tags=["trained", "compact"]
 mike = read("allison/mike.flac")
 end = int(0.47 * RATE)  # behind the vowel; what follows is a pause and the k
+nine = {}
 for name, wave in {"whole": mike, "without the k": mike[:end]}.items():
     chance = model(**prepared(wave)).logits.softmax(dim=-1)[0]
     shares = [f"{word} {chance[config.label2id[word]]:.2f}" for word in ("mike", "nine")]
     print(f"{name:14}", ", ".join(shares))
+    nine[name] = chance[config.label2id["nine"]].item()
 
 rows = classifier(projector(states_of(**prepared(mike))))[0]
 times = (np.arange(len(rows)) * 320 + 200) / RATE
@@ -440,8 +442,8 @@ axes[1].set_ylabel("evidence")
 axes[1].legend()
 plt.show()
 
-cut = model(**prepared(mike[:end])).logits.argmax().item()
-assert config.id2label[cut] == guesses[truth.index("mike")] == "nine"  # claim: w2v-cls-k
+assert nine["without the k"] > nine["whole"] + 0.2  # claim: w2v-cls-k
+assert guesses[truth.index("mike")] == "nine"  # claim: w2v-cls-outvoted
 
 # %% silence tags=["trained", "compact"]
 around, after = (RATE // 5, RATE // 5), (0, RATE * 3 // 10)  # samples
@@ -461,9 +463,8 @@ for way, found in {"as it is": right, **hits}.items():
         counts[speakers[voice]] += int(hit)
     print(f"{way + ':':17}", ", ".join(f"{name} {count}" for name, count in counts.items()))
 
-plain, masked = sum(hits["0.3 s after it"]), sum(hits["0.3 s, with mask"])
-assert sum(hits["0.2 s around it"]) > right.sum() + 5  # claim: w2v-cls-silence-helps
-assert masked < plain  # claim: w2v-cls-mask-hurts
+changes = [abs(sum(found) - right.sum()) for found in hits.values()]
+assert max(changes) <= 5  # claim: w2v-cls-silence
 
 # %% two-words tags=["trained", "compact"]
 strings = {entry["file"]: entry["text"] for entry in index if entry["text"].count(" ") == 1}
@@ -475,7 +476,7 @@ for file, text in strings.items():
     print(f"{text:14} {answer:9} {chance.max():.0%}")
 print(f"one of the two words: {heard} of {len(strings)}")
 
-assert heard < len(strings) / 2  # claim: w2v-cls-two-words
+assert len(strings) / 2 < heard < len(strings)  # claim: w2v-cls-two-words
 
 # %% anything tags=["trained", "compact"]
 seconds = np.arange(RATE) / RATE
@@ -488,7 +489,7 @@ for name, wave in sounds.items():
     sure.append(chance.max().item())
     print(f"{name:8} {config.id2label[chance.argmax().item()]:9} {sure[-1]:.0%}")
 
-assert min(sure) > 0.5  # claim: w2v-cls-no-none
+assert min(sure) > 5 / config.num_labels  # claim: w2v-cls-no-none
 
 # %% layers tags=["trained", "compact"]
 BEFORE = "checkpoints/wav2vec2-pretrained"
