@@ -11,6 +11,7 @@
 # %% setup
 import tempfile
 from importlib.resources import files
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -74,7 +75,7 @@ for name, part in parts.items():
 for name in ("to train on", "held out"):
     print(f"\n{name}:")
     for key, value in parts[name][0].items():
-        print(f"{key:8} {value}")
+        print(fill(f"{key:8} {value}", 90, subsequent_indent=" " * 9))
 
 # %% [markdown]
 # A question by hand may have several good answers, such as one with and one without an article. The number says at which
@@ -120,7 +121,7 @@ def prepare(rows):
 parts = {name: part.map(prepare, batched=True) for name, part in parts.items()}
 example = parts["held out"][0]
 first, last = example["start_positions"], example["end_positions"]
-print(tokenizer.decode(example["input_ids"]))
+print(fill(tokenizer.decode(example["input_ids"]), 90))
 print(f"tokens {first} to {last}:", tokenizer.decode(example["input_ids"][first : last + 1]))
 
 # %% [markdown]
