@@ -367,7 +367,7 @@ reader = AutoImageProcessor.from_pretrained(folder)
 
 scene = render(split("test", 1000), size=384, kind="subject")
 inputs = reader(scene.image, return_tensors="pt")
-model.eval()
+model.cpu().eval()  # it may be on a graphics card
 with torch.no_grad():
     outputs = again(**inputs)
     difference = (outputs.logits - model(**inputs).logits).abs().max()
