@@ -265,7 +265,7 @@ listener = AutoFeatureExtractor.from_pretrained(folder)
 
 *known, other = said([*COMMANDS, "banana"], "test", seed=1)
 inputs = listener(other.samples, sampling_rate=RATE, return_tensors="pt")
-model.eval()
+model.cpu().eval()  # it may be on a graphics card
 with torch.no_grad():
     difference = (again(**inputs).logits - model(**inputs).logits).abs().max()
 print(f"the largest difference to the model in memory: {difference:.6f}")
