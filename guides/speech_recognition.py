@@ -345,7 +345,7 @@ writer = Wav2Vec2Processor.from_pretrained(folder)
 
 clips = said(["saturday three may", "yesterday"], "test", seed=1)
 inputs = writer(clips[0].samples, sampling_rate=RATE, return_tensors="pt")
-model.eval()
+model.cpu().eval()  # it may be on a graphics card
 with torch.no_grad():
     difference = (again(**inputs).logits - model(**inputs).logits).abs().max()
 print(f"the largest difference to the model in memory: {difference:.6f}")
