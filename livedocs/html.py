@@ -17,6 +17,7 @@ from livedocs.errors import DocsError
 from livedocs.library import links
 from livedocs.notebooks import notebook_name
 from livedocs.pages import Embed, Page
+from livedocs.pictures import pictures, with_files
 from livedocs.project import Project
 from livedocs.records import RecordedCell, Records
 from livedocs.snippets import Cell, Snippet
@@ -135,17 +136,24 @@ class Renderer:
             )
         folder = self.records.folder(snippet)
         for i, figure in enumerate(recorded.figures):
-            parts.append(self._figure(folder / figure.file, embed.alts[i], embed.captions.get(i)))
+            parts.append(self._figure(folder / figure.file, embed, i))
         for i, sound in enumerate(recorded.audio, len(recorded.figures)):
             label = escape(embed.alts[i], quote=True)
             url = self._url(folder / sound.file)
             parts.append(f'<audio class="ld-audio" controls preload="none" src="{url}" aria-label="{label}"></audio>')
         return f'<div class="ld-output">{"".join(parts)}</div>' if parts else ""
 
-    def _figure(self, file: Path, alt: str, caption: str | None) -> str:
+    def _figure(self, file: Path, embed: Embed, i: int) -> str:
+        alt, caption = embed.alts[i], embed.captions.get(i)
         label = escape(alt, quote=True)
         if file.suffix == ".svg":
             svg = file.read_text("utf-8")
+            for name, _ in pictures(svg, file.stem):
+                if not (file.parent / name).exists():
+                    missing = self.records.shown(file.parent / name)
+                    how = f"run `make record ONLY={embed.target.split('/')[0]}`"
+                    raise self._error(f"{missing}, a picture of this cell's figure, is missing; {how}", embed)
+            svg = with_files(svg, file.stem, self._url(file.parent))
             picture = svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
         else:
             picture = f'<img src="{self._url(file)}" alt="{label}" loading="lazy">'

@@ -26,6 +26,7 @@ from livedocs.errors import DocsError
 from livedocs.guides import Guides, description
 from livedocs.html import _code as code_block
 from livedocs.html import height
+from livedocs.pictures import with_files
 from livedocs.snippets import Snippet
 
 _PLACE = "livedocs-cell-{}-here"
@@ -149,7 +150,11 @@ def _cell(cell: Any, about: dict[str, Any]) -> str:
         elif output.output_type == "error":
             raise DocsError(f"cell '{name}' holds an error: {output.get('evalue', '')}; record it again", file=guide)
         elif "image/svg+xml" in data:
-            svg = data["image/svg+xml"].replace("<svg ", f'<svg role="img" aria-label="{alt}" ', 1)
+            figures = sum("<figure" in part for part in parts) + 1
+            folder = f"../outputs/guides/{guide}/compact"
+            svg = with_files(data["image/svg+xml"], f"{name}-{figures}", folder).replace(
+                "<svg ", f'<svg role="img" aria-label="{alt}" ', 1
+            )
             parts.append(f'<figure class="ld-figure">{svg}</figure>')
         elif "image/png" in data:
             image = f'<img src="data:image/png;base64,{data["image/png"].strip()}" alt="{alt}">'

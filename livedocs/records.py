@@ -4,6 +4,7 @@
     docs/outputs/vit/compact/record.json        versions, day, durations, claims, names of the library, and what each figure shows
     docs/outputs/vit/compact/patches.txt        what the cell printed
     docs/outputs/vit/compact/patches-1.svg      its first figure (or .png)
+    docs/outputs/vit/compact/patches-1-picture1.webp    the first picture inside it
     docs/outputs/vit/compact/speech-1.wav       its first sound
 
 A record is replaced as a whole: a run that is interrupted leaves the old one as it was.
@@ -27,6 +28,7 @@ from livedocs.capture import PlayedAudio, ShownFigure
 from livedocs.compare import EXACT, Tolerance, content_difference, text_difference
 from livedocs.errors import DocsError
 from livedocs.library import Definition
+from livedocs.pictures import write_pictures
 from livedocs.runner import CellRun
 from livedocs.snippets import Cell, Snippet
 
@@ -102,7 +104,7 @@ class Records:
         if folder in self._read:
             return self._read[folder]
         file = folder / "record.json"
-        shown = self._shown(file)
+        shown = self.shown(file)
         how = f"run `make record ONLY={snippet.name}`"
         _recover(folder)
         if not file.exists():
@@ -115,14 +117,15 @@ class Records:
             library = {path: Definition(**definition) for path, definition in data["library"].items()}
             record = Record(folder, data["versions"], data["recorded"], library, cells)
         except FileNotFoundError as error:
-            missing = self._shown(Path(str(error.filename)))
+            missing = self.shown(Path(str(error.filename)))
             raise DocsError(f"the record names {missing}, which is missing; {how}", file=shown, line=1) from None
         except (ValueError, KeyError, TypeError) as error:
             raise DocsError(f"damaged record ({error!r}); {how}", file=shown, line=1) from None
         self._read[folder] = record
         return record
 
-    def _shown(self, file: Path) -> Path:
+    def shown(self, file: Path) -> Path:
+        """How a file is named in messages."""
         return file.relative_to(self.root) if file.is_relative_to(self.root) else file
 
     @staticmethod
@@ -209,6 +212,8 @@ class Records:
                 for i, figure in enumerate(run.output.figures, 1):
                     name = f"{run.name}-{i}.{figure.kind}"
                     (folder / name).write_bytes(figure.data)
+                    if figure.kind == "svg":
+                        write_pictures(folder / name)
                     figures.append({"file": name, "content": figure.content})
                 for i, sound in enumerate(run.output.audio, 1):
                     name = f"{run.name}-{i}.wav"

@@ -108,6 +108,23 @@ def test_tabs_appear_only_where_profiles_differ(toy: Toy) -> None:
     assert tabs == {"size": True, "words": False, "vector": False, "pixels": False, "other": True, "printed": True}
 
 
+def test_pictures_of_a_figure_are_files_of_their_own(toy: Toy) -> None:
+    """Protects readers on slow lines: text comes first. The figure's own file stays whole, and what is missing is named."""
+    toy.use("# %% map\nimport matplotlib.pyplot as plt\nplt.imshow([[1, 2], [3, 4]])\nplt.show()  # figure\n")
+    toy.record()
+    name = "outputs/toy/compact/map-1-picture1.webp"
+    html = cell(toy.build(), "map")
+    assert "base64" in toy.read("docs/outputs/toy/compact/map-1.svg")
+    assert "base64" not in html
+    assert f'xlink:href="{name}"' in html
+    assert (toy.root / "site" / name).read_bytes()[8:12] == b"WEBP"
+    (toy.root / "docs" / name).unlink()
+    assert (
+        "docs/index.md:3: docs/outputs/toy/compact/map-1-picture1.webp, a picture of this cell's figure, is missing; "
+        "run `make record ONLY=toy`" in toy.build()
+    )
+
+
 def test_code_is_shown_as_it_stands(toy: Toy) -> None:
     """What a reader copies is the snippet's code to the letter: quotes, tags, blank lines, tabs in strings and claims."""
     code = (
