@@ -263,7 +263,7 @@ reader = AutoTokenizer.from_pretrained(folder)
 
 sentence = "On 3 May 1951 the Royal Festival Hall opened in London."
 inputs = reader(sentence, return_tensors="pt")
-model.eval()
+model.to("cpu").eval()  # where the loaded one is
 with torch.no_grad():
     difference = (again(**inputs).logits - model(**inputs).logits).abs().max()
 print(f"the largest difference to the model in memory: {difference:.6f}")

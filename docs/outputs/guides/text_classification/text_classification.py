@@ -269,7 +269,7 @@ reader = AutoTokenizer.from_pretrained(folder)
 
 text = "Reads your letters over IMAP and sorts them into folders."
 inputs = reader(text, return_tensors="pt")
-model.eval()
+model.to("cpu").eval()  # where the loaded one is
 with torch.no_grad():
     difference = (again(**inputs).logits - model(**inputs).logits).abs().max()
 print(f"the largest difference to the model in memory: {difference:.6f}")
