@@ -6,6 +6,7 @@ Links inside the site are the builder's business, and the suite's: both refuse a
 from __future__ import annotations
 
 import http.client
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterable
@@ -14,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from livedocs.errors import DocsError, DocsErrors
+from livedocs.guides import Guides
 from livedocs.project import load_project
 
 _AGENT = "Mozilla/5.0 (compatible; livedocs; a check of the links of a documentation site)"
 _GONE = {400, 404, 410}
+_IN_PROSE = re.compile(r"\]\((https?://[^)\s]+)\)|<(https?://[^>\s]+)>")
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,16 @@ class Answer:
 
 
 def external(root: Path) -> dict[str, list[str]]:
-    """Addresses on other hosts that pages link, sorted, each with the places where it stands."""
+    """Addresses on other hosts that pages and guides link, sorted, each with the places where it stands."""
     found: dict[str, list[str]] = {}
     for page in load_project(root).pages.values():
         for link in page.links_out:
             found.setdefault(link.url, []).append(f"{page.file}:{link.line}")
+    guides = Guides(root)
+    for guide in map(guides.read, guides.names()):
+        for line, text in guide.prose:
+            for match in _IN_PROSE.finditer(text):
+                found.setdefault(match[1] or match[2], []).append(f"{guide.file}:{line}")
     return dict(sorted(found.items()))
 
 

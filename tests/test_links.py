@@ -46,6 +46,12 @@ def host() -> Iterator[str]:
     server.shutdown()
 
 
+def test_links_of_guides_are_listed(toy: Toy) -> None:
+    """Protects the list: what a guide tells to read next can vanish like any other link."""
+    toy.write("guides/toy_guide.py", "# %% [markdown]\n# # Toy\n#\n# See [a](https://a.org/x).\n\n# %% one\nprint(1)\n")
+    assert links.external(toy.root)["https://a.org/x"] == ["guides/toy_guide.py:4"]
+
+
 def test_links_are_listed_once_with_their_pages(toy: Toy) -> None:
     """Protects the list: links in text, notes and HTML count; examples in code and links inside the site do not."""
     toy.write(
