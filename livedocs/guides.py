@@ -260,7 +260,8 @@ class Guides:
         Raises:
             DocsError: A cell raised.
         """
-        guide = self.read(name).in_profile("full-size")
+        # One step needs no more examples than the suite's short run.
+        guide = (self.read(name) if from_hub else self.read(name).for_suite()).in_profile("full-size")
         with workplace(guide, self.root, from_hub=from_hub) as folder:
             for part in ("docs", "guides", "sample_data"):
                 Path(folder, part).symlink_to(self.root / part)

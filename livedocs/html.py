@@ -28,8 +28,6 @@ LABELS = {"compact": "Compact", "full-size": "Full size"}
 _PLAIN = re.compile(r'<span class="(?:n|o|p|w)">([^<]*)</span>')
 """Names, operators, punctuation and space, which have the colour of the code: more than half of all elements."""
 
-_LINES_A_FIGURE = 16
-
 _NOT_RECORDED = (
     "This cell speaks of predictions, which need the published weights. It was not run for this page: the full-size tabs "
     "show what runs on the published architecture with random weights, offline."
@@ -92,12 +90,10 @@ class Renderer:
             f"{name} {compact.versions[name]}" for name in ("transformers", "torch") if name in compact.versions
         )
         script = self._url(self.records.outputs / snippet.name / snippet.path.name)
-        recorded = compact.cells[cell.name]
-        high = height(cell.source, recorded.text, len(recorded.figures))
         both = " in both profiles" if len(passed) == 2 else ""
         return (
             f'<div class="ld-cell" id="cell-{snippet.name}-{cell.name}" data-cell="{embed.target}" role="group" '
-            f'aria-label="Cell {cell.name} of {snippet.file}" {high}>'
+            f'aria-label="Cell {cell.name} of {snippet.file}">'
             f'<div class="ld-cell__bar"><span class="ld-cell__name">{cell.name}</span>'
             f'<a class="ld-cell__source" href="{script}">{snippet.file}:{cell.line}</a></div>'
             f"{body}"
@@ -202,12 +198,6 @@ class Renderer:
             f'<div class="tabbed-set tabbed-alternate ld-profiles" data-tabs="{group}:{len(variants)}">{"".join(inputs)}'
             f'<div class="tabbed-labels">{"".join(labels)}</div><div class="tabbed-content">{"".join(blocks)}</div></div>'
         )
-
-
-def height(code: str, output: str, figures: int) -> str:
-    """About how high a cell will be, in lines, for browsers that lay it out only when it comes near: a `style`."""
-    lines = code.count("\n") + output.count("\n") + _LINES_A_FIGURE * figures
-    return f'style="--ld-lines:{lines}"'
 
 
 def _code(snippet: Snippet, cell: Cell, names: Sequence[tuple[int, str, str]] = ()) -> str:

@@ -25,8 +25,7 @@ from mkdocs.utils.meta import get_data
 from livedocs.errors import DocsError
 from livedocs.guides import Guides, description
 from livedocs.html import _code as code_block
-from livedocs.html import height
-from livedocs.pictures import with_files
+from livedocs.pictures import pictures, with_files
 from livedocs.snippets import Snippet
 
 _PLACE = "livedocs-cell-{}-here"
@@ -68,7 +67,7 @@ def render(book: Any) -> str:
         if name == "where":
             cells[i] = _downloads(about.get("guide", ""), root)
         elif cell.cell_type == "code":
-            cells[i] = _cell(cell, about)
+            cells[i] = _cell(cell, about, Guides(root).outputs)
         texts.append(_PLACE.format(i) if i in cells else cell.source)
     # The title comes first, and what to download below it.
     if "where" in {cell.metadata.get("name") for cell in book.cells[:1]} and len(texts) > 1:
@@ -136,7 +135,7 @@ def _downloads(name: str, root: Path) -> str:
     return f'<p class="ld-downloads">Run this guide yourself, in a checkout of the project: {text}.</p>'
 
 
-def _cell(cell: Any, about: dict[str, Any]) -> str:
+def _cell(cell: Any, about: dict[str, Any], outputs: Path) -> str:
     """A code cell with its outputs, in the markup of the site's other cells."""
     guide, name = about.get("guide", "notebook"), cell.metadata.get("name", cell.id)
     text = "# %% " + name + "\n" + cell.source
@@ -152,6 +151,12 @@ def _cell(cell: Any, about: dict[str, Any]) -> str:
         elif "image/svg+xml" in data:
             figures = sum("<figure" in part for part in parts) + 1
             folder = f"../outputs/guides/{guide}/compact"
+            for picture, _ in pictures(data["image/svg+xml"], f"{name}-{figures}"):
+                if not (outputs / guide / "compact" / picture).exists():
+                    message = (
+                        f"{picture}, a picture of this cell's figure, is missing; run `make record ONLY=guides/{guide}`"
+                    )
+                    raise DocsError(f"cell '{name}': {message}", file=f"guides/{guide}.py")
             svg = with_files(data["image/svg+xml"], f"{name}-{figures}", folder).replace(
                 "<svg ", f'<svg role="img" aria-label="{alt}" ', 1
             )
@@ -164,8 +169,6 @@ def _cell(cell: Any, about: dict[str, Any]) -> str:
         else:
             parts.append(f'<pre class="ld-output__text" tabindex="0">{escape(data.get("text/plain", ""))}</pre>')
     below = f'<div class="ld-output">{"".join(parts)}</div>' if parts else ""
-    # A drawing has lines of text as well, which say nothing of its height.
-    printed = "".join(output.text for output in cell.outputs if output.output_type == "stream")
     line = cell.metadata.get("line")
     source = f"../outputs/guides/{guide}/{guide}.py"
     label = f"guides/{guide}.py" + (f":{line}" if line else "")
@@ -175,7 +178,7 @@ def _cell(cell: Any, about: dict[str, Any]) -> str:
     meta = f'<p class="ld-cell__meta">Passed with {stack}, in {seconds:.1f} s</p>' if seconds is not None else ""
     return (
         f'<div class="ld-cell" id="cell-{guide}-{name}" data-cell="guides/{guide}/{name}" role="group" '
-        f'aria-label="Cell {name} of guides/{guide}.py" {height(cell.source, printed, below.count("<figure"))}>'
+        f'aria-label="Cell {name} of guides/{guide}.py">'
         f'<div class="ld-cell__bar"><span class="ld-cell__name">{name}</span>'
         f'<a class="ld-cell__source" href="{source}">{label}</a></div>'
         f"{code_block(snippet, snippet.cells[0])}{below}{meta}</div>"

@@ -57,6 +57,7 @@ class Run:
     """
 
     def __init__(self, snippet: Snippet, folder: Path, *, files: bool = True) -> None:
+        _hear_warnings()
         self.snippet = snippet
         self.folder = folder
         self.files = files
@@ -166,6 +167,7 @@ def run_source(source: str, file: str, line: int, namespace: dict[str, Any], fol
     text = "\n" * line + source
     _show_lines(file, text)
     problem = ""
+    _hear_warnings()
     with capturing("fence"), _in_folder(folder), _deprecations_are_errors() as deprecations:
         try:
             exec(compile(text, file, "exec", dont_inherit=True, optimize=0), namespace)
@@ -217,6 +219,13 @@ def _as_main(module: types.ModuleType) -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = before
+
+
+def _hear_warnings() -> None:
+    """Another script in this process may have silenced the library's logger."""
+    logger = logging.getLogger("transformers")
+    if logger.level > logging.WARNING:
+        logger.setLevel(logging.WARNING)
 
 
 @contextlib.contextmanager

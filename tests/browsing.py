@@ -30,8 +30,6 @@ ROOT = Path(__file__).parents[1]
 PAGES = [path.relative_to(ROOT / "docs").with_suffix(".html").as_posix() for path in load_project(ROOT).pages]
 PAGES += [f"guides/{path.stem}.html" for path in sorted((ROOT / "docs/guides").glob("*.ipynb"))]
 AXE = next(Path(axe_core_python.__file__).parent.glob("axe*.js")).read_text("utf-8")
-WHOLE = ".ld-cell { content-visibility: visible !important }"
-"""A style that lays out the cells far away as well."""
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1440, "height": 900}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,11 +15,20 @@ from livedocs.recording import verify_full_size
 ROOT = Path(__file__).parents[1]
 
 
+def in_a_process_of_its_own(name: str) -> list[str]:
+    command = [sys.executable, "-m", "livedocs", "full-size", "--only", name]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.splitlines()
+
+
 @pytest.mark.parametrize("name", [n for n, snippet in load_project(ROOT).snippets.items() if snippet.has_full_size])
 def test_full_size_code_runs_on_the_published_architecture(name: str) -> None:
     """Protects every shape and number in the full-size tabs: the code runs in an empty folder, and gives the record."""
-    lines = verify_full_size(ROOT, name)
-    cells = load_project(ROOT).snippets[name].in_profile("full-size").cells
+    snippet = load_project(ROOT).snippets[name]
+    # What the synthesizer says depends on all that it has said before in the same process.
+    lines = in_a_process_of_its_own(name) if "espeakng_loader" in snippet.text else verify_full_size(ROOT, name)
+    cells = snippet.in_profile("full-size").cells
     structural = sum(not cell.trained for cell in cells)
     assert lines == [f"snippets/{name}.py: {structural} of {len(cells)} cells passed in full size"]
     assert structural

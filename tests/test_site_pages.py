@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from browsing import DESK, PAGES, PHONE, WHOLE, opened
+from browsing import DESK, PAGES, PHONE, opened
 from playwright.sync_api import Browser
 
 
@@ -15,7 +15,6 @@ def test_every_page_fits_a_phone_and_loads_only_the_site_itself(browser: Browser
     host, logged no error and shown every image.
     """
     with opened(browser, address + page, size=PHONE) as tab:
-        tab.add_style_tag(content=WHOLE)
         for choice in ("Compact", "Full size"):
             for label in tab.locator(".ld-profiles label", has_text=choice).all()[:1]:
                 label.click()
