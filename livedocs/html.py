@@ -17,7 +17,7 @@ from livedocs.errors import DocsError
 from livedocs.library import links
 from livedocs.notebooks import notebook_name
 from livedocs.pages import Embed, Page
-from livedocs.pictures import pictures, with_files
+from livedocs.pictures import with_files
 from livedocs.project import Project
 from livedocs.records import RecordedCell, Records
 from livedocs.snippets import Cell, Snippet
@@ -143,13 +143,11 @@ class Renderer:
         alt, caption = embed.alts[i], embed.captions.get(i)
         label = escape(alt, quote=True)
         if file.suffix == ".svg":
-            svg = file.read_text("utf-8")
-            for name, _ in pictures(svg, file.stem):
-                if not (file.parent / name).exists():
-                    missing = self.records.shown(file.parent / name)
-                    how = f"run `make record ONLY={embed.target.split('/')[0]}`"
-                    raise self._error(f"{missing}, a picture of this cell's figure, is missing; {how}", embed)
-            svg = with_files(svg, file.stem, self._url(file.parent))
+            try:
+                svg = with_files(file.read_text("utf-8"), file, self._url(file.parent))
+            except FileNotFoundError as error:
+                missing, how = self.records.shown(Path(error.filename)), f"run `make record ONLY={embed.snippet}`"
+                raise self._error(f"{missing}, a picture of this cell's figure, is missing; {how}", embed) from None
             picture = svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
         else:
             picture = f'<img src="{self._url(file)}" alt="{label}" loading="lazy">'

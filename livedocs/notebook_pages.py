@@ -25,7 +25,7 @@ from mkdocs.utils.meta import get_data
 from livedocs.errors import DocsError
 from livedocs.guides import Guides, description
 from livedocs.html import _code as code_block
-from livedocs.pictures import pictures, with_files
+from livedocs.pictures import with_files
 from livedocs.snippets import Snippet
 
 _PLACE = "livedocs-cell-{}-here"
@@ -81,9 +81,9 @@ def render(book: Any) -> str:
     return ""
 
 
-def _tags(guide: str, root: Path) -> list[str]:
+def _tags(guide: Snippet, root: Path) -> list[str]:
     """Words by which the search finds a guide: those of the page that explains its model, the first that it links to."""
-    explained = re.search(r"\]\(\.\./([\w-]+\.md)\)", guide)
+    explained = re.search(r"\]\(\.\./([\w-]+\.md)\)", "\n".join(line for _, line in guide.prose))
     if explained is None or not (page := root / "docs" / explained[1]).is_file():
         return []
     _, front_matter = get_data(page.read_text("utf-8"))
@@ -98,10 +98,10 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
     page.toc = get_toc(toc_tokens)
     root = Path(config.config_file_path).parent
     guides = Guides(root)
-    for name in guides.names():
-        if guides.page(guides.read(name)) == Path(page.file.abs_src_path or ""):
-            page.meta["description"] = description(guides.read(name))
-            page.meta["tags"] = _tags(guides.read(name).path.read_text("utf-8"), root)
+    for guide in map(guides.read, guides.names()):
+        if guides.page(guide) == Path(page.file.abs_src_path or ""):
+            page.meta["description"] = description(guide)
+            page.meta["tags"] = _tags(guide, root)
 
     def resolved(match: re.Match[str]) -> str:
         address, mark, anchor = match[1].partition("#")
@@ -149,17 +149,14 @@ def _cell(cell: Any, about: dict[str, Any], outputs: Path) -> str:
         elif output.output_type == "error":
             raise DocsError(f"cell '{name}' holds an error: {output.get('evalue', '')}; record it again", file=guide)
         elif "image/svg+xml" in data:
-            figures = sum("<figure" in part for part in parts) + 1
-            folder = f"../outputs/guides/{guide}/compact"
-            for picture, _ in pictures(data["image/svg+xml"], f"{name}-{figures}"):
-                if not (outputs / guide / "compact" / picture).exists():
-                    message = (
-                        f"{picture}, a picture of this cell's figure, is missing; run `make record ONLY=guides/{guide}`"
-                    )
-                    raise DocsError(f"cell '{name}': {message}", file=f"guides/{guide}.py")
-            svg = with_files(data["image/svg+xml"], f"{name}-{figures}", folder).replace(
-                "<svg ", f'<svg role="img" aria-label="{alt}" ', 1
-            )
+            figure = outputs / guide / "compact" / f"{name}-{sum('<figure' in part for part in parts) + 1}.svg"
+            try:
+                svg = with_files(data["image/svg+xml"], figure, f"../outputs/guides/{guide}/compact")
+            except FileNotFoundError as error:
+                message = f"{Path(error.filename).name}, a picture of its figure, is missing"
+                how = f"run `make record ONLY=guides/{guide}`"
+                raise DocsError(f"cell '{name}': {message}; {how}", file=f"guides/{guide}.py") from None
+            svg = svg.replace("<svg ", f'<svg role="img" aria-label="{alt}" ', 1)
             parts.append(f'<figure class="ld-figure">{svg}</figure>')
         elif "image/png" in data:
             image = f'<img src="data:image/png;base64,{data["image/png"].strip()}" alt="{alt}">'

@@ -31,13 +31,19 @@ def write_pictures(figure: Path) -> None:
         (figure.parent / name).write_bytes(data)
 
 
-def with_files(svg: str, stem: str, folder: str) -> str:
+def with_files(svg: str, figure: Path, folder: str) -> str:
     """A figure that shows the files in the place of the pictures inside it.
 
     Args:
         svg: The figure.
-        stem: The name of its file, without the ending.
-        folder: The address of the folder with the files, as seen from the page.
+        figure: Its file, beside which the pictures lie.
+        folder: The address of that folder, as seen from the page.
+
+    Raises:
+        FileNotFoundError: A picture has no file; the error names it.
     """
-    names = (name for name, _ in pictures(svg, stem))
-    return _EMBEDDED.sub(lambda _: f"{folder}/{next(names)}", svg)
+    for name, _ in pictures(svg, figure.stem):
+        if not (figure.parent / name).exists():
+            raise FileNotFoundError(2, "missing", str(figure.parent / name))
+        svg = _EMBEDDED.sub(f"{folder}/{name}", svg, count=1)
+    return svg

@@ -223,11 +223,11 @@ def test_tokens_that_a_model_cannot_read_are_named(sequences: list[list[int]], s
     ("sources", "targets", "said"),
     [
         pytest.param(
-            [[5], [5, 40]], [[1], [2]], "the source of example 1 has the token 40, and the vocabulary has 40", id="read"
+            [[5], [5, 40]], [[1], [2]], "the source of example 1 has token 40, and the model's vocabulary", id="read"
         ),
-        pytest.param([[5]], [[-1]], "the target of example 0 has the token -1", id="written"),
-        pytest.param([[5], [6]], [[1], []], "the target of example 1 is empty", id="empty"),
-        pytest.param([[5] * 9], [[1]], "has 9 tokens, and the model has 8 positions", id="long"),
+        pytest.param([[5]], [[-1]], "the target of example 0 has token -1", id="written"),
+        pytest.param([[5], [6]], [[1], []], "the target of example 1 has 0 tokens", id="empty"),
+        pytest.param([[5] * 9], [[1]], "has 9 tokens, and the model reads 1 to 8", id="long"),
     ],
 )
 def test_pairs_that_do_not_fit_an_encoder_decoder_are_named(

@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 from livedocs.checking import check
 from livedocs.html import notebook_name
+from livedocs.pictures import pictures
 from livedocs.project import load_project
 from livedocs.references import citations
 
@@ -116,6 +117,17 @@ def test_the_repository_speaks_of_itself_alone() -> None:
             if pattern.search(line) and file != Path(__file__):
                 found.append(f"{file.relative_to(ROOT)}:{number}: {line.strip()[:100]}")
     assert not found, "\n".join(found)
+
+
+def test_pictures_are_those_inside_the_figures() -> None:
+    """Protects what a page shows: the files beside a recorded figure are the pictures in it, and none is left over."""
+    found = set((ROOT / "docs/outputs").rglob("*-picture*"))
+    expected = {}
+    for figure in (ROOT / "docs/outputs").rglob("*.svg"):
+        for name, data in pictures(figure.read_text("utf-8"), figure.stem):
+            expected[figure.parent / name] = data
+    assert found == set(expected)
+    assert not [str(path) for path, data in expected.items() if path.read_bytes() != data]
 
 
 def test_the_repository_stays_small() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 import wave
@@ -302,6 +303,17 @@ def test_a_deprecation_that_a_library_logs_fails_its_cell(tmp_path: Path) -> Non
         "snippets/toy.py:2: cell 'a' uses something deprecated: `old` is deprecated, use `new`; "
         "use what it names instead"
     )
+
+
+def test_a_silenced_logger_is_heard_in_the_next_script(tmp_path: Path) -> None:
+    """Protects the rule above from the script before: training with `log_level="error"` silences the library for the process."""
+    logger = logging.getLogger("transformers")
+    before = logger.level
+    try:
+        logger.setLevel(logging.ERROR)
+        test_a_deprecation_that_a_library_logs_fails_its_cell(tmp_path)
+    finally:
+        logger.setLevel(before)
 
 
 @pytest.mark.filterwarnings("ignore")

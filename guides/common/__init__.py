@@ -90,28 +90,31 @@ def check_labels(model: nn.Module, labels: Iterable[int | Sequence[int]], ignore
                 )
 
 
-def check_tokens(model: nn.Module, sequences: Iterable[Sequence[int]]) -> None:
-    """See whether a model can read sequences of tokens.
+def check_tokens(model: nn.Module, sequences: Iterable[Sequence[int]], what: str = "example") -> None:
+    """See whether a model can read sequences of tokens, or write them.
 
     Args:
         model: A model that reads text.
         sequences: The numbers of the tokens.
+        what: What a sequence is called in a message.
 
     Raises:
         ValueError: A sequence is empty or longer than the model reads, or a token is none of its vocabulary.
     """
-    longest: int = model.config.max_position_embeddings  # type: ignore[assignment, union-attr]
+    # A model whose positions are distances, such as T5, has no table of them that could end.
+    longest: int | None = getattr(model.config, "max_position_embeddings", None)
     entries: int = model.config.vocab_size  # type: ignore[assignment, union-attr]
     for place, sequence in enumerate(sequences):
-        if not 0 < len(sequence) <= longest:
+        if not sequence or (longest is not None and len(sequence) > longest):
+            most = "or more" if longest is None else f"to {longest}"
             raise ValueError(
-                f"example {place} has {len(sequence)} tokens, and the model reads 1 to {longest}. Leave empty texts out, "
+                f"{what} {place} has {len(sequence)} tokens, and the model reads 1 {most}. Leave empty texts out, "
                 "and cut long ones."
             )
         for number in (min(sequence), max(sequence)):
             if not 0 <= number < entries:
                 raise ValueError(
-                    f"example {place} has token {number}, and the model's vocabulary ends at {entries - 1}. Take the "
+                    f"{what} {place} has token {number}, and the model's vocabulary ends at {entries - 1}. Take the "
                     "tokenizer that belongs to the model."
                 )
 
@@ -125,26 +128,10 @@ def check_pairs(model: nn.Module, sources: Iterable[Sequence[int]], targets: Ite
         targets: Those that it shall write.
 
     Raises:
-        ValueError: A text has no tokens, or more than the model has positions, or a token that is not in its vocabulary.
+        ValueError: A text has no tokens, or more than the model reads, or a token that is not in its vocabulary.
     """
-    entries: int = model.config.vocab_size  # type: ignore[assignment, union-attr]
-    # A model whose positions are distances, such as T5, has no table of them that could end.
-    longest = getattr(model.config, "max_position_embeddings", None)
-    for what, rows in (("source", sources), ("target", targets)):
-        for place, row in enumerate(rows):
-            if not row:
-                raise ValueError(f"the {what} of example {place} is empty. Leave such pairs out.")
-            if longest is not None and len(row) > longest:
-                raise ValueError(
-                    f"the {what} of example {place} has {len(row)} tokens, and the model has {longest} positions. "
-                    f"Tokenize with `truncation=True, max_length={longest}`, or leave such pairs out."
-                )
-            bad = next((token for token in row if not 0 <= token < entries), None)
-            if bad is not None:
-                raise ValueError(
-                    f"the {what} of example {place} has the token {bad}, and the vocabulary has {entries} entries, for 0 to "
-                    f"{entries - 1}. Load the tokenizer from the same checkpoint as the model."
-                )
+    check_tokens(model, sources, "the source of example")
+    check_tokens(model, targets, "the target of example")
 
 
 class Progress(TrainerCallback):

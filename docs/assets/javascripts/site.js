@@ -27,10 +27,22 @@
     }
   }
 
-  // Wide tables scroll in a box of the theme's. Where nothing in it can be reached with the Tab key, the box itself must be.
+  // Wide tables scroll in a box of the theme's, which is then to be reached with the Tab key. It is measured when the browser has laid
+  // it out anyway; to ask before would make it lay out the whole page once more.
+  const boxes = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+      else target.removeAttribute("tabindex");
+    }
+  });
+
+  const watched = new WeakSet();
+
   function reachTables() {
-    for (const box of document.querySelectorAll(".md-typeset__scrollwrap:not([tabindex])")) {
-      if (box.closest("details") || box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    for (const box of document.querySelectorAll(".md-typeset__scrollwrap")) {
+      if (watched.has(box)) continue;
+      watched.add(box);
+      boxes.observe(box);
     }
   }
 
