@@ -121,7 +121,7 @@ def test_the_repository_speaks_of_itself_alone() -> None:
 
 def test_pictures_are_those_inside_the_figures() -> None:
     """Protects what a page shows: the files beside a recorded figure are the pictures in it, and none is left over."""
-    found = set((ROOT / "docs/outputs").rglob("*-picture*"))
+    found = set((ROOT / "docs/outputs").rglob("*-picture*.webp"))
     expected = {}
     for figure in (ROOT / "docs/outputs").rglob("*.svg"):
         for name, data in pictures(figure.read_text("utf-8"), figure.stem):
