@@ -16,6 +16,7 @@ from nbclient import NotebookClient
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from livedocs.bundle import contents
 from livedocs.checking import check
 from livedocs.html import notebook_name
 from livedocs.pictures import pictures
@@ -40,13 +41,28 @@ def test_pages_snippets_records_and_claims_fit_together() -> None:
     assert "all fit together" in check(ROOT)
 
 
+@pytest.fixture(scope="module")
+def empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the bundle holds, and nothing else."""
+    folder = tmp_path_factory.mktemp("empty")
+    for name, data in contents(ROOT).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return folder
+
+
 @pytest.mark.parametrize("name", sorted(SNIPPETS))
-def test_a_snippet_runs_by_itself(name: str) -> None:
-    """Protects those who download the script: `python snippets/<name>.py` runs in the project's root, without the tool."""
+def test_a_snippet_runs_by_itself(name: str, empty_folder: Path) -> None:
+    """Protects those who download the script, or copy its cells: it runs beside the unpacked bundle, without the project."""
     environment = os.environ | {"MPLBACKEND": "agg", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     environment.pop("PYTHONPATH", None)
     done = subprocess.run(
-        [sys.executable, f"snippets/{name}.py"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, SNIPPETS[name].path],
+        cwd=empty_folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
 

@@ -395,10 +395,10 @@ assert sum(what != "right" for *_, what in steps) == table[-1, -1]  # claim: asr
 
 # %% held-out tags=["trained", "compact"]
 recordings = []
-assets = Path("docs/assets")
-for index in assets / "espeak/strings.json", assets / "speech/held-out.json":
-    for one in json.loads(index.read_text(encoding="utf-8")):
-        one["file"] = index.parent / one["file"]
+sources = {"docs/assets/espeak": "strings.json", "docs/assets/speech": "held-out.json"}
+for folder, index in sources.items():
+    for one in json.loads(Path(folder, index).read_text(encoding="utf-8")):
+        one["file"] = Path(folder, one["file"])
         one["group"] = one.get("speaker", "espeak-ng, new voices")
         recordings.append(one)
 
