@@ -28,11 +28,13 @@
   }
 
   // Wide tables scroll in a box of the theme's, which is then to be reached with the Tab key. It is measured when the browser has laid
-  // it out anyway; to ask before would make it lay out the whole page once more.
+  // it out anyway; to ask before would make it lay out the whole page once more. The table is watched too: where the text font arrives
+  // late, the table grows and its box does not.
   const boxes = new ResizeObserver((entries) => {
-    for (const { target } of entries) {
-      if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
-      else target.removeAttribute("tabindex");
+    for (const box of new Set(entries.map(({ target }) => target.closest(".md-typeset__scrollwrap")))) {
+      if (!box) continue;
+      if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
     }
   });
 
@@ -43,6 +45,8 @@
       if (watched.has(box)) continue;
       watched.add(box);
       boxes.observe(box);
+      const table = box.querySelector("table");
+      if (table) boxes.observe(table);
     }
   }
 
