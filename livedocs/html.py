@@ -17,16 +17,34 @@ from livedocs.errors import DocsError
 from livedocs.library import links
 from livedocs.notebooks import notebook_name
 from livedocs.pages import Embed, Page
-from livedocs.pictures import with_files
+from livedocs.pictures import framed, with_files
 from livedocs.project import Project
 from livedocs.records import RecordedCell, Records
 from livedocs.snippets import Cell, Snippet
 
 LABELS = {"compact": "Compact", "full-size": "Full size"}
-"""What the tabs are called. Material keeps the reader's choice by this label, across pages."""
+"""What the tabs are called. The reader's choice is kept by this label, across pages."""
 
 _PLAIN = re.compile(r'<span class="(?:n|o|p|w)">([^<]*)</span>')
 """Names, operators, punctuation and space, which have the colour of the code: more than half of all elements."""
+
+_BLOCK = re.compile(r"<pre\b[^>]*>(.*?)\n?(?:</code>)?</pre>", re.DOTALL)
+_DRAWING = re.compile(r'class="ld-drawing" style="aspect-ratio: ([\d.]+) / ([\d.]+); max-width: ([\d.]+px)"')
+
+_LINE = 1.104
+_HEIGHTS = {
+    "<code": 1.5,
+    '<div class="ld-output"': 1.3,
+    "<pre class": 1.05,
+    "<figure": 1.2,
+    "<figcaption": 2.2,
+    "<audio": 4,
+}
+_AROUND = 3.7
+"""Heights in rem, as in the style sheet: of a line, of what stands around such an element, and of a cell's first and last line."""
+
+_NARROW = 40
+"""Characters of code that a phone shows without scrolling. Longer lines are reached with the Tab key."""
 
 _NOT_RECORDED = (
     "This cell speaks of predictions, which need the published weights. It was not run for this page: the full-size tabs "
@@ -74,7 +92,9 @@ class Renderer:
             version = snippet.in_profile(profile)
             if not version.has_cell(cell.name):
                 continue
-            variants[profile] = _code(version, version.cell(cell.name), self._names(version, version.cell(cell.name)))
+            variants[profile] = code_block(
+                version, version.cell(cell.name), self._names(version, version.cell(cell.name))
+            )
             if cell.trained and profile == "full-size":
                 variants[profile] += f'<p class="ld-note">{_NOT_RECORDED}</p>'
                 contents.append(_NOT_RECORDED)
@@ -93,7 +113,7 @@ class Renderer:
         both = " in both profiles" if len(passed) == 2 else ""
         return (
             f'<div class="ld-cell" id="cell-{snippet.name}-{cell.name}" data-cell="{embed.target}" role="group" '
-            f'aria-label="Cell {cell.name} of {snippet.file}">'
+            f'aria-label="Cell {cell.name} of {snippet.file}" style="{cell_room(variants["compact"])}">'
             f'<div class="ld-cell__bar"><span class="ld-cell__name">{cell.name}</span>'
             f'<a class="ld-cell__source" href="{script}">{snippet.file}:{cell.line}</a></div>'
             f"{body}"
@@ -123,7 +143,7 @@ class Renderer:
     def _output(self, snippet: Snippet, recorded: RecordedCell, embed: Embed) -> str:
         parts = []
         if recorded.text:
-            parts.append(f'<pre class="ld-output__text" tabindex="0">{escape(recorded.text.rstrip())}</pre>')
+            parts.append(text_block(recorded.text))
         if len(embed.alts) != len(recorded.figures) + len(recorded.audio):
             raise self._error(
                 f"cell '{embed.target}' shows {len(recorded.figures)} figure(s) and plays {len(recorded.audio)} sound(s) "
@@ -137,20 +157,19 @@ class Renderer:
             label = escape(embed.alts[i], quote=True)
             url = self._url(folder / sound.file)
             parts.append(f'<audio class="ld-audio" controls preload="none" src="{url}" aria-label="{label}"></audio>')
-        return f'<div class="ld-output">{"".join(parts)}</div>' if parts else ""
+        return output_block(parts)
 
     def _figure(self, file: Path, embed: Embed, i: int) -> str:
         alt, caption = embed.alts[i], embed.captions.get(i)
-        label = escape(alt, quote=True)
         if file.suffix == ".svg":
             try:
                 svg = with_files(file.read_text("utf-8"), file, self._url(file.parent))
             except FileNotFoundError as error:
                 missing, how = self.records.shown(Path(error.filename)), f"run `make record ONLY={embed.snippet}`"
                 raise self._error(f"{missing}, a picture of this cell's figure, is missing; {how}", embed) from None
-            picture = svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+            picture = framed(svg, alt)
         else:
-            picture = f'<img src="{self._url(file)}" alt="{label}" loading="lazy">'
+            picture = f'<img src="{self._url(file)}" alt="{escape(alt)}" loading="lazy">'
         below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
         return f'<figure class="ld-figure">{picture}{below}</figure>'
 
@@ -162,7 +181,8 @@ class Renderer:
         for profile in LABELS:
             file = folder / f"{profile}.svg"
             if file.exists():
-                variants[profile] = file.read_text("utf-8")
+                drawings = re.findall(r"<svg\b.*?</svg>", file.read_text("utf-8"), re.DOTALL)
+                variants[profile] = "".join(map(framed, drawings))
         if not variants:
             raise self._error(
                 f"there is no recorded diagram '{embed.target}'; write diagrams/{embed.target}.toml and run `make record`",
@@ -184,21 +204,25 @@ class Renderer:
         return f'<p class="ld-downloads">Run this page yourself: {", ".join(links)}.</p>'
 
     def _profiles(self, variants: dict[str, str]) -> str:
-        """Content tabs, in the markup of pymdownx.tabbed, which Material links across the site."""
+        """Tabs in the markup of pymdownx.tabbed, for the theme's style; site.js carries a choice to all of them.
+
+        Whoever reads with scripts gets the second profile as text, which site.js turns into elements when it is asked for: half of a
+        page's elements are never looked at.
+        """
         group = f"__profiles_{next(self._tabs)}"
         inputs, labels, blocks = [], [], []
         for i, (profile, content) in enumerate(variants.items(), 1):
             checked = " checked" if i == 1 else ""
             inputs.append(f'<input{checked} id="{group}_{i}" name="{group}" type="radio">')
             labels.append(f'<label for="{group}_{i}">{LABELS[profile]}</label>')
-            blocks.append(f'<div class="tabbed-block">{content}</div>')
+            blocks.append(f'<div class="tabbed-block">{content if i == 1 else f"<noscript>{content}</noscript>"}</div>')
         return (
-            f'<div class="tabbed-set tabbed-alternate ld-profiles" data-tabs="{group}:{len(variants)}">{"".join(inputs)}'
+            f'<div class="tabbed-set tabbed-alternate ld-profiles">{"".join(inputs)}'
             f'<div class="tabbed-labels">{"".join(labels)}</div><div class="tabbed-content">{"".join(blocks)}</div></div>'
         )
 
 
-def _code(snippet: Snippet, cell: Cell, names: Sequence[tuple[int, str, str]] = ()) -> str:
+def code_block(snippet: Snippet, cell: Cell, names: Sequence[tuple[int, str, str]] = ()) -> str:
     """The cell's code, highlighted; lines that prove a claim carry its anchor.
 
     Args:
@@ -220,4 +244,40 @@ def _code(snippet: Snippet, cell: Cell, names: Sequence[tuple[int, str, str]] = 
     code = "\n".join(lines)
     # Material names the code after the nearest id, and both tabs hold code: so each has one of its own.
     name = f"code-{snippet.name}-{snippet.profile}-{cell.name}"
-    return f'<div class="language-python highlight" id="{name}"><pre><span></span><code>{code}\n</code></pre></div>'
+    # The theme looks whether code scrolls when it is first on the screen. Until then this says where it may.
+    reach = ' tabindex="0"' if max(map(len, cell.source.split("\n"))) > _NARROW else ""
+    block = f"<pre><span></span><code{reach}>{code}\n</code></pre>"
+    return f'<div class="language-python highlight" id="{name}" style="{room(block)}">{block}</div>'
+
+
+def text_block(printed: str) -> str:
+    """What a cell printed."""
+    return f'<pre class="ld-output__text" tabindex="0">{escape(printed.rstrip())}</pre>'
+
+
+def output_block(parts: Sequence[str]) -> str:
+    """What a cell printed, drew and played, each as HTML; nothing where there is nothing."""
+    content = "".join(parts)
+    return f'<div class="ld-output" style="{room(content, 1.3)}">{content}</div>' if parts else ""
+
+
+def cell_room(content: str) -> str:
+    """The room of a whole cell; see `room`."""
+    return room(content, _AROUND)
+
+
+def room(content: str, beside: float = 0) -> str:
+    """How high a part of a page will be, for its `style`.
+
+    A browser lays out cells, and code and output in them, when they come near the screen (`content-visibility` in the style sheet),
+    since a page has thousands of elements there. Until then it keeps this room, so that the page is as long as it will be.
+
+    Args:
+        content: Code, output or both, as HTML.
+        beside: The height of what stands beside them, in rem.
+    """
+    height = beside + sum(each * content.count(tag) for tag, each in _HEIGHTS.items())
+    height += _LINE * sum(text.count("\n") + 1 for text in _BLOCK.findall(content))
+    drawings = _DRAWING.findall(content)
+    figures = "".join(f" + min({widest}, 100vw - 4rem) * {float(h) / float(w):.3f}" for w, h, widest in drawings)
+    return f"contain-intrinsic-height: auto calc({height:.1f}rem{figures})"

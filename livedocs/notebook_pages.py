@@ -24,8 +24,8 @@ from mkdocs.utils.meta import get_data
 
 from livedocs.errors import DocsError
 from livedocs.guides import Guides, description
-from livedocs.html import _code as code_block
-from livedocs.pictures import with_files
+from livedocs.html import cell_room, code_block, output_block, text_block
+from livedocs.pictures import framed, with_files
 from livedocs.snippets import Snippet
 
 _PLACE = "livedocs-cell-{}-here"
@@ -143,9 +143,9 @@ def _cell(cell: Any, about: dict[str, Any], outputs: Path) -> str:
     parts = []
     for output in cell.outputs:
         data = output.get("data", {})
-        alt = escape(output.get("metadata", {}).get("alt", ""), quote=True)
+        alt = output.get("metadata", {}).get("alt", "")
         if output.output_type == "stream":
-            parts.append(f'<pre class="ld-output__text" tabindex="0">{escape(output.text.rstrip())}</pre>')
+            parts.append(text_block(output.text))
         elif output.output_type == "error":
             raise DocsError(f"cell '{name}' holds an error: {output.get('evalue', '')}; record it again", file=guide)
         elif "image/svg+xml" in data:
@@ -156,16 +156,15 @@ def _cell(cell: Any, about: dict[str, Any], outputs: Path) -> str:
                 message = f"{Path(error.filename).name}, a picture of its figure, is missing"
                 how = f"run `make record ONLY=guides/{guide}`"
                 raise DocsError(f"cell '{name}': {message}; {how}", file=f"guides/{guide}.py") from None
-            svg = svg.replace("<svg ", f'<svg role="img" aria-label="{alt}" ', 1)
-            parts.append(f'<figure class="ld-figure">{svg}</figure>')
+            parts.append(f'<figure class="ld-figure">{framed(svg, alt)}</figure>')
         elif "image/png" in data:
-            image = f'<img src="data:image/png;base64,{data["image/png"].strip()}" alt="{alt}">'
+            image = f'<img src="data:image/png;base64,{data["image/png"].strip()}" alt="{escape(alt)}">'
             parts.append(f'<figure class="ld-figure">{image}</figure>')
         elif "text/html" in data:
             parts.append(data["text/html"].replace("<audio ", '<audio class="ld-audio" '))
         else:
-            parts.append(f'<pre class="ld-output__text" tabindex="0">{escape(data.get("text/plain", ""))}</pre>')
-    below = f'<div class="ld-output">{"".join(parts)}</div>' if parts else ""
+            parts.append(text_block(data.get("text/plain", "")))
+    below = output_block(parts)
     line = cell.metadata.get("line")
     source = f"../outputs/guides/{guide}/{guide}.py"
     label = f"guides/{guide}.py" + (f":{line}" if line else "")
@@ -173,10 +172,11 @@ def _cell(cell: Any, about: dict[str, Any], outputs: Path) -> str:
     stack = ", ".join(f"{part} {versions[part]}" for part in ("transformers", "torch") if part in versions)
     seconds = cell.metadata.get("seconds")
     meta = f'<p class="ld-cell__meta">Passed with {stack}, in {seconds:.1f} s</p>' if seconds is not None else ""
+    content = f"{code_block(snippet, snippet.cells[0])}{below}"
     return (
         f'<div class="ld-cell" id="cell-{guide}-{name}" data-cell="guides/{guide}/{name}" role="group" '
-        f'aria-label="Cell {name} of guides/{guide}.py">'
+        f'aria-label="Cell {name} of guides/{guide}.py" style="{cell_room(content)}">'
         f'<div class="ld-cell__bar"><span class="ld-cell__name">{name}</span>'
         f'<a class="ld-cell__source" href="{source}">{label}</a></div>'
-        f"{code_block(snippet, snippet.cells[0])}{below}{meta}</div>"
+        f"{content}{meta}</div>"
     )

@@ -10,11 +10,50 @@
     if (!id.startsWith("claim-")) return;
     const other = id.endsWith("-full-size") ? id.replace(/-full-size$/, "") : id + "-full-size";
     const goal = document.getElementById(id);
+    if (!goal && document.getElementById(other)) location.replace("#" + other); // of a profile that is folded
     const twin = document.getElementById(other);
     if (goal && twin && !goal.getClientRects().length && twin.getClientRects().length) {
       location.replace("#" + other);
     }
   }
+
+  // The choice of a profile holds for all cells, and is stored where the theme keeps its own, for the next page. The theme could do all
+  // of this, and would have to lay out every cell for it while the page loads.
+  function choose(profile) {
+    for (const label of document.querySelectorAll(".ld-profiles > .tabbed-labels > label")) {
+      if (label.textContent !== profile) continue;
+      document.getElementById(label.htmlFor).checked = true;
+      unfold(label);
+    }
+  }
+
+  // A profile that nobody has asked for is text in a `noscript`. The theme has put copy buttons on all other code by then.
+  function unfold(label) {
+    const place = [...label.parentElement.children].indexOf(label);
+    const block = label.closest(".ld-profiles").querySelector(":scope > .tabbed-content").children[place];
+    const folded = block.firstElementChild;
+    if (folded?.localName !== "noscript") return;
+    block.innerHTML = folded.textContent;
+    for (const code of block.querySelectorAll(".highlight")) {
+      const nav = document.createElement("nav");
+      nav.className = "md-code__nav";
+      nav.innerHTML = '<button class="md-code__button" title="Copy to clipboard" data-md-type="copy"></button>';
+      nav.firstElementChild.dataset.clipboardTarget = `#${code.id} code`;
+      code.firstElementChild.prepend(nav);
+    }
+  }
+
+  document.addEventListener("change", ({ target }) => {
+    const set = target.closest(".ld-profiles");
+    if (!set || target.parentElement !== set) return;
+    const chosen = set.querySelector(`label[for="${target.id}"]`).textContent;
+    const top = set.getBoundingClientRect().top;
+    choose(chosen);
+    window.scrollBy({ top: set.getBoundingClientRect().top - top, behavior: "instant" }); // what lies above may be higher now
+    __md_set("__tabs", [chosen, ...(__md_get("__tabs") || []).filter((name) => name !== chosen)]);
+  });
+
+  for (const name of (__md_get("__tabs") || []).toReversed()) choose(name);
 
   // The theme puts a copy button into a landmark of its own in front of each code block. Landmarks need names that differ.
   let landmarks = 0;
@@ -27,11 +66,11 @@
     }
   }
 
-  // Wide tables scroll in a box of the theme's, which is then to be reached with the Tab key. It is measured when the browser has laid
-  // it out anyway; to ask before would make it lay out the whole page once more. The table is watched too: where the text font arrives
-  // late, the table grows and its box does not.
+  // Wide tables scroll in a box of the theme's, which is then to be reached with the Tab key; so does code, which the theme itself
+  // looks at when it is on the screen. A box is measured when the browser has laid it out anyway; to ask before would make it lay out
+  // the whole page once more. The table is watched too: where the text font arrives late, the table grows and its box does not.
   const boxes = new ResizeObserver((entries) => {
-    for (const box of new Set(entries.map(({ target }) => target.closest(".md-typeset__scrollwrap")))) {
+    for (const box of new Set(entries.map(({ target }) => target.closest(".md-typeset__scrollwrap, pre > code")))) {
       if (!box) continue;
       if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
@@ -41,7 +80,7 @@
   const watched = new WeakSet();
 
   function reachTables() {
-    for (const box of document.querySelectorAll(".md-typeset__scrollwrap")) {
+    for (const box of document.querySelectorAll(".md-typeset__scrollwrap, .md-typeset pre > code")) {
       if (watched.has(box)) continue;
       watched.add(box);
       boxes.observe(box);
@@ -126,6 +165,23 @@
 
   explainTerms();
 
+  // What is far from the screen is laid out and fetched too, one part after the other, when the browser has nothing else to do. A page
+  // that is searched, printed or photographed is then whole.
+  function complete() {
+    const idle = window.requestIdleCallback || ((action) => setTimeout(action, 50));
+    const rest = [...document.querySelectorAll(".ld-diagram__frame, .ld-cell, .ld-cell .highlight, .ld-output")];
+    idle(function next() {
+      const part = rest.shift();
+      if (!part) return;
+      part.style.contentVisibility = "visible";
+      part.getBoundingClientRect(); // the work is done here, and not for all of them at once
+      for (const picture of part.querySelectorAll("img[loading]")) picture.loading = "eager";
+      idle(next);
+    });
+  }
+
+  if (document.readyState === "complete") complete();
+  else window.addEventListener("load", complete);
   window.addEventListener("hashchange", openProof);
   window.addEventListener("load", openProof);
 })();
