@@ -27,7 +27,7 @@ _AT = re.compile(r'x="([^"]+)" y="([^"]+)"')
 _VIEW = re.compile(r'viewBox="[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)"')
 _WIDEST = re.compile(r"max-width: [\d.]+px")
 _COLUMNS = re.compile(r"--ld-columns: \d+")
-_LAYOUT = re.compile(r"ld-diagram__svg(--\w+)?")
+_LAYOUT = re.compile(r"ld-diagram__svg(?: ld-diagram__svg(--\w+))?")
 
 
 def pictures(svg: str, stem: str) -> Iterator[tuple[str, bytes]]:

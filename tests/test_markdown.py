@@ -116,7 +116,7 @@ def test_pictures_of_a_figure_are_files_of_their_own(toy: Toy) -> None:
     html = cell(toy.build(), "map")
     assert "base64" in toy.read("docs/outputs/toy/compact/map-1.svg")
     assert "base64" not in html
-    assert f'xlink:href="{name}"' in html
+    assert f'<img src="{name}" alt=""' in html
     assert (toy.root / "site" / name).read_bytes()[8:12] == b"WEBP"
     (toy.root / "docs" / name).unlink()
     assert (

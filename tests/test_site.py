@@ -99,6 +99,63 @@ def test_tabs_keep_the_choice_across_pages(browser: Browser, address: str) -> No
         assert tab.locator(visible).first.is_visible()
 
 
+def test_the_other_profile_is_text_until_it_is_asked_for(browser: Browser, address: str) -> None:
+    """Protects both kinds of readers: with scripts half of the elements are left out at first, without them nothing is missing."""
+    second = ".ld-profiles > .tabbed-content > .tabbed-block:nth-child(2)"
+    page = address + "image-classification-vit.html"
+    with opened(browser, page) as tab:
+        assert tab.locator(f"{second} *:not(noscript)").count() == 0
+        tab.locator(".ld-profiles label", has_text="Full size").last.click()
+        sets = tab.locator(".ld-profiles").count()
+        assert tab.locator(second).count() == sets
+        assert tab.locator(f"{second} :is(pre, svg)").count() >= sets
+        assert tab.locator(f"{second} .md-code__nav").count() == tab.locator(f"{second} .highlight").count() > 20
+        folded = tab.locator("noscript").filter(has=tab.locator("pre")).count()
+        assert not folded
+        # The place that was clicked stays on the screen, though what lies above has changed.
+        box = tab.locator(".ld-profiles label", has_text="Full size").last.bounding_box()
+        assert box
+        assert 0 <= box["y"] <= DESK["height"]
+        # An address of a proof in the profile that the reader does not see leads to the same line in the other.
+        tab.locator(".ld-profiles label", has_text="Compact").first.click()
+        tab.goto(page + "#claim-vit-patches-full-size")
+        tab.wait_for_function("location.hash === '#claim-vit-patches'")
+    context = browser.new_context(java_script_enabled=False, viewport=DESK)  # type: ignore[arg-type]
+    tab = context.new_page()
+    tab.goto(page)
+    cell = tab.locator('[data-cell="vit/patches"]')
+    assert not cell.locator(".tabbed-block").nth(1).is_visible()
+    cell.locator("label", has_text="Full size").click()
+    assert cell.locator(".tabbed-block").nth(1).locator("code").is_visible()
+    context.close()
+
+
+def test_a_page_completes_itself(browser: Browser, address: str) -> None:
+    """Protects who searches, prints or photographs a long page: soon after loading, every cell and picture is there."""
+    with opened(browser, address + "object-detection-detr.html") as tab:
+        tab.wait_for_function(
+            """() => [...document.querySelectorAll('.ld-cell, .ld-cell .highlight, .ld-output, .ld-diagram__frame')]
+                .every(part => getComputedStyle(part).contentVisibility === 'visible')"""
+        )
+        tab.wait_for_function("[...document.images].every(one => one.complete && one.naturalWidth)")
+        assert tab.locator(".ld-figure foreignObject > img").count() > 10
+
+
+def test_the_index_of_the_search_waits_for_a_reader_who_searches(browser: Browser, address: str) -> None:
+    """Protects readers on slow lines: the largest file of the site is not fetched for those who only read."""
+    asked: list[str] = []
+    with opened(browser, address + "index.html") as tab:
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.goto(address + "vision.html")
+        tab.wait_for_load_state("networkidle")
+        assert asked
+        assert not [url for url in asked if "search_index" in url]
+        tab.keyboard.press("s")  # the theme's key
+        tab.keyboard.type("attention")
+        tab.locator(".md-search-result__link").first.wait_for()
+        assert [url for url in asked if "search_index" in url]
+
+
 @pytest.mark.parametrize("label", ["Compact", "Full size"])
 def test_a_claim_leads_to_the_line_that_proves_it(browser: Browser, address: str, label: str) -> None:
     """Protects the promise of the site: from a statement, one click leads to its proof, whichever tab is open."""

@@ -83,6 +83,7 @@
     for (const box of document.querySelectorAll(".md-typeset__scrollwrap, .md-typeset pre > code")) {
       if (watched.has(box)) continue;
       watched.add(box);
+      if (box.closest("details:not([open])")) box.tabIndex = 0; // until it is laid out, which is when it is opened
       boxes.observe(box);
       const table = box.querySelector("table");
       if (table) boxes.observe(table);
