@@ -40,7 +40,7 @@ serve: $(READY)
 
 test: $(READY) system lint check
 	$(BIN)/mkdocs build --strict --quiet --site-dir site
-	$(PY) -m pytest -n $(WORKERS) --dist loadfile
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 build: $(READY) check $(if $(SITE_URL),previews)
 	$(BIN)/mkdocs build --strict --config-file $(CONFIG) --site-dir site
@@ -59,7 +59,7 @@ newest:
 	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade torch transformers
 	$(MAKE) VENV=.venv-newest system
 	.venv-newest/bin/python -m pip list 2>/dev/null | grep -E '^(torch|transformers|tokenizers) '
-	.venv-newest/bin/python -m pytest -n $(WORKERS) --dist loadfile
+	.venv-newest/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 ready: $(READY)
 

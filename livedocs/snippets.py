@@ -153,6 +153,13 @@ class Snippet:
         text, found = re.subn(rf"^{name} = .*$", f"{name} = {value}", self.text, flags=re.MULTILINE)
         if found != 1:
             raise DocsError(f"give `{name}` its value once, on a line of its own", file=self.file, line=1)
+        return self._with(text)
+
+    def with_argument(self, name: str, value: str) -> Snippet:
+        """The script, in its profile, with another value wherever a call gives this keyword argument a name or a number."""
+        return self._with(re.sub(rf"\b{name}=\w+", f"{name}={value}", self.text))
+
+    def _with(self, text: str) -> Snippet:
         changed = Snippet(self.path, text, root=self._root)
         changed.profile = self.profile
         return changed

@@ -29,6 +29,26 @@ os.environ["NO_MKDOCS_2_WARNING"] = "1"
 ROOT = Path(__file__).parent.parent
 
 
+LONGEST = (
+    "test_guides.py",
+    "test_project.py",
+    "test_site_axe.py",
+    "test_full_size.py",
+    "test_dense_checkpoints.py",
+    "test_site.py",
+    "test_training_text_classification.py",
+    "test_training_speech.py",
+    "next-word.md",
+)
+"""Files whose tests take longest. Each runs in one process, so they come first: at the end no process waits for another."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the others, and the tests in each file, stay in their order."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
 @pytest.fixture(autouse=True)
 def _gradients() -> None:
     """A page's script may switch gradients off for the process that the tests share with it."""
