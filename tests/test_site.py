@@ -133,6 +133,7 @@ def test_the_other_profile_is_text_until_it_is_asked_for(browser: Browser, addre
 def test_a_page_completes_itself(browser: Browser, address: str) -> None:
     """Protects who searches, prints or photographs a long page: soon after loading, every cell and picture is there."""
     with opened(browser, address + "object-detection-detr.html") as tab:
+        tab.locator(".ld-profiles label", has_text="Full size").first.click()
         tab.wait_for_function(
             """() => [...document.querySelectorAll('.ld-cell, .ld-cell .highlight, .ld-output, .ld-diagram__frame')]
                 .every(part => getComputedStyle(part).contentVisibility === 'visible')"""

@@ -51,9 +51,10 @@
     choose(chosen);
     window.scrollBy({ top: set.getBoundingClientRect().top - top, behavior: "instant" }); // what lies above may be higher now
     __md_set("__tabs", [chosen, ...(__md_get("__tabs") || []).filter((name) => name !== chosen)]);
+    complete();
   });
 
-  for (const name of (__md_get("__tabs") || []).toReversed()) choose(name);
+  for (const name of [...(__md_get("__tabs") || [])].reverse()) choose(name); // the last choice wins
 
   // The theme puts a copy button into a landmark of its own in front of each code block. Landmarks need names that differ.
   let landmarks = 0;
@@ -79,7 +80,7 @@
 
   const watched = new WeakSet();
 
-  function reachTables() {
+  function reachBoxes() {
     for (const box of document.querySelectorAll(".md-typeset__scrollwrap, .md-typeset pre > code")) {
       if (watched.has(box)) continue;
       watched.add(box);
@@ -95,7 +96,7 @@
 
   new MutationObserver(() => {
     nameLandmarks();
-    reachTables();
+    reachBoxes();
   }).observe(document.documentElement, { childList: true, subtree: true });
 
   // Terms of the glossary. Without this script they are links with a title. With it, the definition appears when a term is
@@ -170,7 +171,8 @@
   // that is searched, printed or photographed is then whole.
   function complete() {
     const idle = window.requestIdleCallback || ((action) => setTimeout(action, 50));
-    const rest = [...document.querySelectorAll(".ld-diagram__frame, .ld-cell, .ld-cell .highlight, .ld-output")];
+    const parts = document.querySelectorAll(".ld-diagram__frame, .ld-cell, .ld-cell .highlight, .ld-output");
+    const rest = [...parts].filter((part) => part.style.contentVisibility !== "visible");
     idle(function next() {
       const part = rest.shift();
       if (!part) return;
