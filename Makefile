@@ -10,7 +10,7 @@
 #   make previews          draw the pictures that are shown where a page is shared; `make build SITE_URL=…` does it too
 #   make bundle            pack checkpoints and sample inputs into bundle.zip
 #   make links             list the links to other hosts in tests/external-links.txt, and follow them where a network is
-#   make bench             measure verification and build; writes docs/outputs/bench.txt
+#   make bench             measure verification and build; writes docs/outputs/bench.txt (RUNS=3 for medians)
 #   make build             the static site, in site/
 #   make publish VERSION=… put the site on the branch gh-pages, beside other versions (ALIAS=latest: a second name)
 #   make newest            the whole suite with the newest releases of torch and transformers, in .venv-newest
@@ -100,7 +100,7 @@ links: $(READY)
 	$(PY) -m livedocs links --write tests/external-links.txt --follow
 
 bench: $(READY)
-	$(PY) -m livedocs bench
+	$(PY) -m livedocs bench $(if $(RUNS),--runs $(RUNS))
 
 $(READY): requirements.txt
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: python3 is older than 3.11; install Python 3.11 or newer"; exit 1; }

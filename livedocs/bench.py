@@ -26,9 +26,6 @@ from livedocs.project import load_project
 from livedocs.recording import run_profile
 from livedocs.runner import loaded_versions
 
-RUNS = 3
-"""How often each command is measured; the table shows the median."""
-
 _COPIED = (
     *("mkdocs.yml", "pyproject.toml", "docs", "snippets", "guides", "checkpoints", "published", "diagrams"),
     *("livedocs", "sample_data", "training", "overrides"),
@@ -83,12 +80,18 @@ def pure_compute(root: Path) -> Cost:
     return Cost(seconds, spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def bench(root: Path) -> None:
+def bench(root: Path, runs: int = 1) -> None:
     """Measure, print the table and write it to `docs/outputs/bench.txt`.
 
+    Args:
+        root: The project.
+        runs: How often each command is measured; the table shows medians.
+
     Raises:
-        DocsError: A command failed.
+        DocsError: A command failed, or there is nothing to measure.
     """
+    if runs < 1:
+        raise DocsError(f"--runs is {runs}; measure at least once")
     python = sys.executable
     verify = [python, "-m", "pytest", "docs", "-q", "-p", "no:cacheprovider"]
     build = [python, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", ".cache/bench-site"]
@@ -121,8 +124,8 @@ def bench(root: Path) -> None:
             costs.setdefault("pure", []).append(Cost(**json.loads(done.stdout.splitlines()[-1])))
             progress.update()
 
-        with tqdm(total=6 * RUNS, unit="run") as progress:
-            for number in range(RUNS):
+        with tqdm(total=6 * runs, unit="run") as progress:
+            for number in range(runs):
                 progress.set_postfix_str("imports")
                 take("imports", imports)
                 progress.set_postfix_str("pure compute")
@@ -169,9 +172,10 @@ def table(costs: dict[str, list[Cost]], edited: str) -> str:
         ratio = "" if key in {"imports", "build"} else f"{wall / base:.2f}"
         lines.append(f"| {name} | {wall:.1f} | {cpu:.1f} | {ratio} | {memory:,.0f} MiB |")
     versions = loaded_versions()
+    runs = len(costs["pure"])
     lines += [
         "",
-        f"Medians of {len(costs['pure'])} runs on {os.cpu_count()} cores ({platform.machine()}), one worker, on "
+        f"{'Measured once' if runs == 1 else f'Medians of {runs} runs'} on {os.cpu_count()} cores ({platform.machine()}), one worker, on "
         f"{date.today().isoformat()}, with Python {versions['python']}, torch {versions['torch']} and transformers "
         f"{versions['transformers']}. A cold verification includes the imports; without them it takes "
         f"{(cold - imports) / base:.2f} times the pure compute time.",

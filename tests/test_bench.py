@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from livedocs.bench import Cost, measure, table
+from livedocs.bench import Cost, bench, measure, table
 from livedocs.errors import DocsError
 
 
@@ -37,3 +37,11 @@ def test_the_table_shows_medians_and_ratios() -> None:
     assert "| build the site | 2.1 | 1.0 |  | 100 MiB |" in text
     assert "Medians of 3 runs" in text
     assert "without them it takes 1.00 times" in text
+    assert "Measured once on" in table({name: runs[:1] for name, runs in costs.items()}, "vit")
+
+
+def test_no_run_is_refused(tmp_path: Path) -> None:
+    """Protects the table from being emptied: zero runs end in one message, before anything is written."""
+    with pytest.raises(DocsError, match="--runs is 0; measure at least once"):
+        bench(tmp_path, 0)
+    assert not list(tmp_path.iterdir())
