@@ -228,6 +228,8 @@ class _Espeak:
             for number, value in ((1, speed), (3, pitch), (4, spread)):
                 self.library.espeak_SetParameter(number, value, 0)
             spoken = line.encode()
+            # Breath is made of random numbers, which would begin with the time of day.
+            self.library.espeak_ng_SetRandSeed(ctypes.c_long(1))
             # 1: positions are counted in characters; 1: the text is UTF-8.
             self.library.espeak_Synth(spoken, len(spoken) + 1, 0, 1, 0, 1, None, None)
             self.library.espeak_Synchronize()
@@ -328,7 +330,7 @@ def _made(split_name: Split, kind: Kind, count: int) -> Iterator[Clip]:
 
 
 def _made_afresh(split_name: Split, kind: Kind, count: int) -> list[Clip]:
-    """The same, by a process of its own: espeak-ng's breath and phase depend on all that it said before."""
+    """The same, by a process of its own: the phase of espeak-ng's voice depends on all that it said before."""
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "made.npz"
         line = "import pathlib, sys; from sample_data import speech; a = sys.argv[1:]"

@@ -1,7 +1,7 @@
 """Lines of one's own, said by espeak-ng in many voices: for words that no checkpoint of this project has heard.
 
 Voices are held out whole, by the same split as in `sample_data.speech`: a voice that trained a checkpoint here is none to
-test on. Voices that breathe are left out. espeak-ng makes their breath of random numbers, other ones in each process.
+test on. Voices that breathe are left out. Their breath is noise made of random numbers.
 """
 
 from __future__ import annotations
