@@ -156,8 +156,8 @@ class Snippet:
         return self._with(text)
 
     def with_argument(self, name: str, value: str) -> Snippet:
-        """The script, in its profile, with another value wherever a call gives this keyword argument a name or a number."""
-        return self._with(re.sub(rf"\b{name}=\w+", f"{name}={value}", self.text))
+        """The script, in its profile, with another value wherever a call gives this keyword argument a name, number or word."""
+        return self._with(re.sub(rf'\b{name}=(\w+|"\w+")', f"{name}={value}", self.text))
 
     def _with(self, text: str) -> Snippet:
         changed = Snippet(self.path, text, root=self._root)
