@@ -162,6 +162,15 @@ def test_full_size_needs_a_one_line_assignment(line: str) -> None:
         read(f"# %% a\n{line}\n", "full-size")
 
 
+def test_an_argument_is_replaced_wherever_a_call_gives_it() -> None:
+    """Protects the one step in full size: names, numbers and words are replaced, and nothing that only ends alike; the profile stays."""
+    code = '# %% a\nSIZE = 1  # full size: 9\nf(size=SIZE, my_size=3)\nf(size=32)\nf(kind="steps", size=[1])\n'
+    snippet = Snippet(Path("x.py"), code).in_profile("full-size")
+    changed = snippet.with_argument("size", "2").with_argument("kind", '"no"')
+    assert changed.profile == "full-size"
+    assert changed.cells[0].source == 'SIZE = 9\nf(size=2, my_size=3)\nf(size=2)\nf(kind="no", size=[1])'
+
+
 def test_an_unknown_profile_is_refused() -> None:
     """A typing error in a profile's name is told, with the names that exist."""
     with pytest.raises(DocsError, match="unknown profile 'big'; known: compact, full-size"):

@@ -1,7 +1,7 @@
 // What the theme leaves to do. Without scripts the pages read the same.
 //
 // A claim leads to the assertion that proves it. Where the reader has the full-size tab open, the compact one is hidden,
-// and the browser would not move: then the same line in the open tab is the goal.
+// and the browser would not move: then the same line in the open tab is the goal, and the other way round.
 (function () {
   "use strict";
 
@@ -9,12 +9,8 @@
     const id = decodeURIComponent(location.hash.slice(1));
     if (!id.startsWith("claim-")) return;
     const other = id.endsWith("-full-size") ? id.replace(/-full-size$/, "") : id + "-full-size";
-    const goal = document.getElementById(id);
-    if (!goal && document.getElementById(other)) location.replace("#" + other); // of a profile that is folded
-    const twin = document.getElementById(other);
-    if (goal && twin && !goal.getClientRects().length && twin.getClientRects().length) {
-      location.replace("#" + other);
-    }
+    const onPage = (name) => document.getElementById(name)?.getClientRects().length;
+    if (!onPage(id) && onPage(other)) location.replace("#" + other);
   }
 
   // The choice of a profile holds for all cells, and is stored where the theme keeps its own, for the next page. The theme could do all
